@@ -1,0 +1,56 @@
+/** What a run tells while it runs: plain data through one callback. The engine prints nothing. */
+import type { Digest } from './fetcher.ts';
+
+export type FetchEvent =
+  | { readonly type: 'resolved'; readonly uri: string; readonly revision?: string }
+  /** Listing has ended: what there is, and how much of it is already in place. */
+  | {
+      readonly type: 'listed';
+      readonly uri: string;
+      readonly files: number;
+      readonly bytes: number;
+      readonly kept: number;
+    }
+  /** Body bytes that arrived, since the last such event of that file. */
+  | { readonly type: 'progress'; readonly path: string; readonly bytes: number }
+  /** Something broke and will be tried again. */
+  | {
+      readonly type: 'retry';
+      readonly path: string;
+      readonly at: number;
+      readonly inMs: number;
+      readonly attempt: number;
+      readonly code: string;
+      readonly message: string;
+    }
+  /** A file is whole in staging; `against` names the digests of the source it was checked with. */
+  | {
+      readonly type: 'verified';
+      readonly path: string;
+      readonly bytes: number;
+      readonly crc32: string;
+      readonly against: readonly Digest[];
+    }
+  | {
+      readonly type: 'unpacked';
+      readonly path: string;
+      readonly format: string;
+      readonly files: number;
+      readonly bytes: number;
+    }
+  | { readonly type: 'warning'; readonly message: string }
+  | {
+      readonly type: 'published';
+      readonly target: string;
+      readonly files: number;
+      readonly bytes: number;
+      readonly removed: number;
+    }
+  | {
+      readonly type: 'unchanged';
+      readonly target: string;
+      readonly files: number;
+      readonly bytes: number;
+    };
+
+export type Reporter = (event: FetchEvent) => void;

@@ -1,0 +1,127 @@
+/** What callers may say (`FetchOptions`, all optional), and what the engine works with (`Settings`, complete). */
+import { ModelFetchError } from './errors.ts';
+import type { Reporter } from './events.ts';
+import type { Digest } from './fetcher.ts';
+import type { Env, ResolverRegistry } from './registry.ts';
+
+export type LinkMode = 'auto' | 'copy' | 'hard' | 'symlink';
+export type NetPolicy = 'default' | 'public';
+
+export interface FetchOptions {
+  /** Who answers for which scheme. Default: the built-in schemes. */
+  readonly registry?: ResolverRegistry;
+  /** Credentials, endpoints, proxies, certificates. Default: none is read; servers usually pass `process.env`. */
+  readonly env?: Env;
+  /** Globs (`picomatch`) over paths relative to the model. Default: everything. */
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
+  /** The one file of the model must have this digest. */
+  readonly checksum?: Digest;
+  /** `REFUSED` unless the source is at this revision. */
+  readonly expectRevision?: string;
+  /** `auto`: a model that is one archive is unpacked. Default `auto`. */
+  readonly unpack?: 'auto' | 'never';
+  /** Requests at a time. Default 16. */
+  readonly concurrency?: number;
+  /** Bytes per second, all connections together. Default: no limit. */
+  readonly limitRate?: number;
+  /** Milliseconds for the whole run. Default: none. */
+  readonly timeoutMs?: number;
+  /** Milliseconds without a byte before a connection is replaced. Default 30,000. */
+  readonly stallTimeoutMs?: number;
+  /** Attempts without a new byte before giving up. Default 8. */
+  readonly attempts?: number;
+  /** Milliseconds during which refused connections are simply tried again: a mesh sidecar may be starting. Default 30,000. */
+  readonly connectGraceMs?: number;
+  /** How local sources are placed. `auto`: reflink, else copy; KServe's `/mnt/pvc/…` is linked. Default `auto`. */
+  readonly link?: LinkMode;
+  /** Which addresses model URIs and redirects may lead to. Default `default`. */
+  readonly netPolicy?: NetPolicy;
+  /** Where the manifest goes; `false`: nowhere. Default `.model-fetch/manifest.jsonl` in the target. */
+  readonly manifest?: string | false;
+  /** Files in the target that are not ours may be replaced. Default false: they are a `CONFLICT`. */
+  readonly overwrite?: boolean;
+  /** Milliseconds to wait for another run that holds the target. Default 600,000. */
+  readonly lockTimeoutMs?: number;
+  readonly onEvent?: Reporter;
+  readonly signal?: AbortSignal;
+}
+
+export interface Settings {
+  readonly registry: ResolverRegistry;
+  readonly env: Env;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly checksum: Digest | undefined;
+  readonly expectRevision: string | undefined;
+  readonly unpack: 'auto' | 'never';
+  readonly concurrency: number;
+  readonly limitRate: number | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly stallTimeoutMs: number;
+  readonly attempts: number;
+  readonly connectGraceMs: number;
+  readonly link: LinkMode;
+  readonly netPolicy: NetPolicy;
+  readonly manifest: string | false | undefined;
+  readonly overwrite: boolean;
+  readonly lockTimeoutMs: number;
+  readonly report: Reporter;
+  readonly signal: AbortSignal;
+}
+
+/** Fills in the defaults and refuses what makes no sense. `registry` is made by the caller when it is not given. */
+export function normalize(options: FetchOptions, registry: ResolverRegistry): Settings {
+  return {
+    registry,
+    env: options.env ?? {},
+    include: options.include ?? [],
+    exclude: options.exclude ?? [],
+    checksum: options.checksum && digest(options.checksum),
+    expectRevision: options.expectRevision,
+    unpack: options.unpack ?? 'auto',
+    concurrency: whole('concurrency', options.concurrency ?? 16, 1, 1024),
+    limitRate:
+      options.limitRate === undefined ? undefined : whole('limitRate', options.limitRate, 1),
+    timeoutMs:
+      options.timeoutMs === undefined ? undefined : whole('timeoutMs', options.timeoutMs, 1),
+    stallTimeoutMs: whole('stallTimeoutMs', options.stallTimeoutMs ?? 30_000, 1),
+    attempts: whole('attempts', options.attempts ?? 8, 1),
+    connectGraceMs: whole('connectGraceMs', options.connectGraceMs ?? 30_000, 0),
+    link: options.link ?? 'auto',
+    netPolicy: options.netPolicy ?? 'default',
+    manifest: options.manifest,
+    overwrite: options.overwrite ?? false,
+    lockTimeoutMs: whole('lockTimeoutMs', options.lockTimeoutMs ?? 600_000, 0),
+    report: options.onEvent ?? (() => undefined),
+    signal: options.signal ?? new AbortController().signal,
+  };
+}
+
+const HEX_LENGTH: Record<string, number> = {
+  sha512: 128,
+  sha256: 64,
+  sha1: 40,
+  md5: 32,
+  crc64nvme: 16,
+  crc32c: 8,
+  crc32: 8,
+};
+
+/** `algorithm:hex` in its one canonical form. Throws `INVALID_OPTION`. */
+export function digest(text: string): Digest {
+  const [algorithm = '', hex = ''] = text.trim().toLowerCase().split(':');
+  if (HEX_LENGTH[algorithm] !== hex.length || !/^[0-9a-f]+$/.test(hex))
+    throw new ModelFetchError('INVALID_OPTION', `"${text}" is not a checksum`, {
+      hint: `Write algorithm:hex with one of ${Object.keys(HEX_LENGTH).join(', ')}, for example sha256:9f86d0…`,
+    });
+  return `${algorithm}:${hex}` as Digest;
+}
+
+function whole(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  throw new ModelFetchError(
+    'INVALID_OPTION',
+    `${name} must be a whole number from ${String(least)}, not ${String(value)}`,
+  );
+}
