@@ -1,0 +1,235 @@
+/** One entry, downloaded to a file in staging: parallel ranges where the source has them, checked while they arrive. */
+import { unlinkSync } from 'node:fs';
+import { ModelFetchError } from '../errors.ts';
+import type { ByteRange, Digest, DigestAlgorithm, Fetcher } from '../fetcher.ts';
+import { isCrc, type CrcAlgorithm } from '../verify/crc.ts';
+import { crcsOnDisk, FileDigester, rangeDigester } from '../verify/digester.ts';
+import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
+import { digestsOf } from '../verify/learn.ts';
+import { RangeIgnored } from './lane.ts';
+import { PartFile } from './part-file.ts';
+import { cutRanges } from './ranges.ts';
+import { read, type Transfer } from './read.ts';
+import { Source } from './source.ts';
+
+/** A file that is whole in staging. */
+export interface Downloaded {
+  readonly size: number;
+  /** 8 hex digits. */
+  readonly crc32: string;
+  /** What it was checked against; empty when the source vouches for nothing but the length. */
+  readonly against: readonly Digest[];
+}
+
+/** Ranges of an earlier, interrupted run that are already in the part file, and where new ones are noted. */
+export interface PartJournal {
+  readonly done: readonly (ByteRange & { readonly crc32: number })[];
+  note(range: ByteRange, crc32: number): void;
+}
+
+/** Bytes; smaller files are one plain GET, whose answer may also bring the source's checksums. */
+const WHOLE_UP_TO = 16 * 1024 * 1024;
+
+export async function download(
+  transfer: Transfer,
+  source: Source,
+  path: string,
+  required: readonly Digest[],
+  width: number,
+  journal?: PartJournal,
+): Promise<Downloaded> {
+  const { entry } = source;
+  try {
+    if (entry.size !== undefined && entry.size > WHOLE_UP_TO && entry.ranges !== false)
+      return await byRanges(transfer, source, path, required, width, journal);
+  } catch (error) {
+    if (!(error instanceof RangeIgnored)) throw error;
+    unlinkSync(path);
+    const whole = new Source(source.fetcher, { ...entry, ranges: false }, transfer.signal);
+    return inOnePass(transfer, whole, path, required);
+  }
+  return inOnePass(transfer, source, path, required);
+}
+
+async function byRanges(
+  transfer: Transfer,
+  source: Source,
+  path: string,
+  required: readonly Digest[],
+  width: number,
+  journal?: PartJournal,
+): Promise<Downloaded> {
+  const { entry, fetcher } = source;
+  const size = entry.size!;
+  const location = await source.location();
+  const learnt = location.kind === 'http' ? (location.digests ?? []) : [];
+  const against = chooseDigests(required, [...(entry.digests ?? []), ...learnt]);
+  const file = new PartFile(path, { reuse: journal !== undefined && journal.done.length > 0 });
+  try {
+    const digester = new FileDigester(
+      against.map((digest) => parts(digest).algorithm),
+      (into, at) => file.read(into, at),
+    );
+    const resumed = journal ? await trusted(file, journal, digester) : [];
+    file.truncate(size);
+    const queue = cutRanges(size, width, resumed);
+    const lane = async (): Promise<void> => {
+      for (let range = queue.shift(); range; range = queue.shift()) {
+        const crcs = await oneRange(transfer, source, file, range, digester.crcs);
+        digester.add({ ...range, crcs });
+        journal?.note(range, Number(crcs.get('crc32')));
+      }
+    };
+    await allOrFirstError(
+      Array<() => Promise<void>>(Math.min(width, queue.length)).fill(lane),
+      () => {
+        queue.length = 0;
+      },
+    );
+    const found = await digester.result();
+    mustMatch(against, found, { uri: fetcher.uri, path: entry.path });
+    await file.finish();
+    return { size, crc32: found.get('crc32')!, against };
+  } finally {
+    file.close();
+  }
+}
+
+async function oneRange(
+  transfer: Transfer,
+  source: Source,
+  file: PartFile,
+  range: ByteRange,
+  algorithms: Iterable<CrcAlgorithm>,
+): Promise<ReadonlyMap<CrcAlgorithm, bigint>> {
+  const digester = await rangeDigester(algorithms);
+  try {
+    let at = range.start;
+    await read(transfer, source, {
+      range,
+      sink: (chunk) => {
+        file.write(chunk, at);
+        digester.update(chunk);
+        at += chunk.length;
+      },
+    });
+    return digester.values();
+  } finally {
+    digester.release();
+  }
+}
+
+/** What the journal says is done, as far as the bytes on disk bear it out: nothing was fsynced, so nothing is believed. */
+async function trusted(
+  file: PartFile,
+  journal: PartJournal,
+  digester: FileDigester,
+): Promise<ByteRange[]> {
+  const good: ByteRange[] = [];
+  for (const { start, end, crc32 } of journal.done) {
+    const crcs = await crcsOnDisk({ start, end }, digester.crcs, (into, at) => file.read(into, at));
+    if (Number(crcs?.get('crc32') ?? -1) !== crc32) continue;
+    digester.add({ start, end, crcs: crcs! });
+    good.push({ start, end });
+  }
+  return good;
+}
+
+/** Which checksums the answers of a source turned out to carry: from the second file on they are computed on the fly. */
+const learntBefore = new WeakMap<Fetcher, ReadonlySet<CrcAlgorithm>>();
+
+async function inOnePass(
+  transfer: Transfer,
+  source: Source,
+  path: string,
+  required: readonly Digest[],
+): Promise<Downloaded> {
+  const { entry, fetcher } = source;
+  const location = await source.location();
+  const declared: Digest[] = [
+    ...(entry.digests ?? []),
+    ...(location.kind === 'http' ? (location.digests ?? []) : []),
+  ];
+  const likely = [
+    ...crcsOf(chooseDigests(required, declared)),
+    ...(learntBefore.get(fetcher) ?? []),
+  ];
+  const state = await rangeDigester(likely);
+  const file = new PartFile(path);
+  try {
+    let at = 0;
+    let learnt: Digest[] = [];
+    await read(transfer, source, {
+      onHead: (head) => {
+        learnt = digestsOf(head.headers, head.status === 200);
+      },
+      sink: (chunk) => {
+        file.write(chunk, at);
+        state.update(chunk);
+        at += chunk.length;
+      },
+      restart: () => {
+        at = 0;
+        file.truncate(0);
+        state.reset();
+      },
+    });
+    if (entry.size !== undefined && at !== entry.size)
+      throw new ModelFetchError('TRUNCATED', `${entry.path} ended at byte ${at} of ${entry.size}`, {
+        uri: fetcher.uri,
+        path: entry.path,
+      });
+    const against = chooseDigests(required, [...declared, ...learnt]);
+    learntBefore.set(fetcher, new Set(crcsOf(against)));
+    const found = await digestsOfWhole(file, at, state.values(), against);
+    mustMatch(against, found, { uri: fetcher.uri, path: entry.path });
+    await file.finish();
+    return { size: at, crc32: found.get('crc32')!, against };
+  } finally {
+    state.release();
+    file.close();
+  }
+}
+
+function crcsOf(digests: readonly Digest[]): CrcAlgorithm[] {
+  return digests.map((digest) => parts(digest).algorithm).filter(isCrc);
+}
+
+/** Digests of a file that came in one piece; what was not computed on the way is read back from the page cache. */
+async function digestsOfWhole(
+  file: PartFile,
+  size: number,
+  known: ReadonlyMap<CrcAlgorithm, bigint>,
+  against: readonly Digest[],
+): Promise<Map<DigestAlgorithm, string>> {
+  const readBack = (into: Uint8Array, at: number): number => file.read(into, at);
+  const digester = new FileDigester(
+    against.map((digest) => parts(digest).algorithm),
+    readBack,
+  );
+  const complete = digester.crcs.every((name) => known.has(name));
+  const crcs = complete
+    ? known
+    : await crcsOnDisk({ start: 0, end: size }, digester.crcs, readBack);
+  digester.add({ start: 0, end: size, crcs: crcs ?? known });
+  return digester.result();
+}
+
+/** Waits for all; the first failure stops the others, and is thrown once they have stopped. */
+async function allOrFirstError(
+  work: readonly (() => Promise<void>)[],
+  stop: () => void,
+): Promise<void> {
+  let first: { error: unknown } | undefined;
+  await Promise.all(
+    work.map(async (one) => {
+      try {
+        await one();
+      } catch (error) {
+        first ??= { error };
+        stop();
+      }
+    }),
+  );
+  if (first) throw first.error;
+}

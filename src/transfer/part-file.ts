@@ -1,0 +1,60 @@
+/** A file being put together in staging: positional writes, and the same bytes read back for digests that need order. */
+import { closeSync, constants, fsync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { asDiskError, onDisk } from '../disk.ts';
+
+const sync = promisify(fsync);
+
+export class PartFile {
+  readonly path: string;
+  readonly #fd: number;
+  #open = true;
+
+  /** Creates `path`; with `reuse` an existing file is opened as it is. Never through a link. */
+  constructor(path: string, options: { reuse?: boolean } = {}) {
+    this.path = path;
+    const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+    this.#fd = onDisk(path, () =>
+      openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | (options.reuse ? 0 : O_EXCL), 0o644),
+    );
+  }
+
+  /** Synchronous on purpose: a page-cache write of 256 KiB is a copy, and handing it to a thread costs more. */
+  write(chunk: Uint8Array, position: number): void {
+    for (let done = 0; done < chunk.length;)
+      done += onDisk(this.path, () =>
+        writeSync(this.#fd, chunk, done, chunk.length - done, position + done),
+      );
+  }
+
+  read(into: Uint8Array, position: number): number {
+    return onDisk(this.path, () => readSync(this.#fd, into, 0, into.length, position));
+  }
+
+  truncate(length: number): void {
+    onDisk(this.path, () => {
+      ftruncateSync(this.#fd, length);
+    });
+  }
+
+  /** Makes the bytes durable and closes. A failed fsync is final: the kernel may have dropped the pages. */
+  async finish(): Promise<void> {
+    try {
+      await sync(this.#fd);
+    } catch (error) {
+      // Some network file systems have no fsync for files; their close is what counts.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EINVAL' && code !== 'ENOTSUP') throw asDiskError(error, this.path);
+    } finally {
+      this.close();
+    }
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    onDisk(this.path, () => {
+      closeSync(this.#fd);
+    });
+  }
+}

@@ -1,0 +1,174 @@
+/** Files that already lie on this machine: reflinked, linked or copied into staging instead of streamed. */
+import {
+  constants,
+  copyFileSync,
+  fstatSync,
+  linkSync,
+  openSync,
+  closeSync,
+  readSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { onDisk } from '../disk.ts';
+import { ModelFetchError } from '../errors.ts';
+import type { Entry } from '../fetcher.ts';
+import type { LinkMode } from '../options.ts';
+import { PartFile } from './part-file.ts';
+
+/** How a file came to be in staging. A link has no CRC: its bytes were not read, and stay the source's own. */
+export interface Placed {
+  readonly size: number;
+  readonly crc32?: string;
+  readonly how: 'reflink' | 'copy' | 'hard' | 'symlink';
+  readonly link?: string;
+}
+
+/** KServe's own mount of a claim in the initializer: its files are linked there, as KServe does. */
+const KSERVE_PVC = '/mnt/pvc/';
+
+/** Places `from` at `to`. A hard link that crosses file systems becomes a copy, which the result says. */
+export async function placeLocal(
+  entry: Entry,
+  from: string,
+  to: string,
+  mode: LinkMode,
+  signal: AbortSignal,
+): Promise<Placed> {
+  const size = sourceSize(entry, from);
+  const chosen = mode === 'auto' && from.startsWith(KSERVE_PVC) ? 'symlink' : mode;
+  if (chosen === 'symlink') {
+    const link = realpathSync.native(from);
+    onDisk(to, () => {
+      symlinkSync(link, to);
+    });
+    return { size, how: 'symlink', link };
+  }
+  if (chosen === 'hard' && tryLink(from, to)) return { size, how: 'hard' };
+  if (chosen === 'auto' && tryReflink(from, to))
+    return { size, how: 'reflink', crc32: await crcOf(to, signal) };
+  return copy(entry, from, to, signal);
+}
+
+function sourceSize(entry: Entry, from: string): number {
+  const { size } = onSource(entry, from, () => statSync(from));
+  if (entry.size !== undefined && size !== entry.size) throw changed(entry, from);
+  return size;
+}
+
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(realpathSync.native(from), to);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EXDEV' || code === 'EPERM' || code === 'EMLINK' || code === 'ENOTSUP')
+      return false;
+    throw error;
+  }
+}
+
+function tryReflink(from: string, to: string): boolean {
+  try {
+    copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch {
+    // Not on this file system, or not across these two: the plain copy below says what is wrong, if anything is.
+    return false;
+  }
+}
+
+async function crcOf(path: string, signal: AbortSignal): Promise<string> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    let value = 0;
+    for await (const piece of readPieces(fd, signal)) value = crc32(piece, value);
+    return hex(value);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Read, summed and written in pieces: as fast as the kernel's own copy, and the CRC comes along for nothing. */
+async function copy(entry: Entry, from: string, to: string, signal: AbortSignal): Promise<Placed> {
+  const source = onSource(entry, from, () =>
+    openSync(from, constants.O_RDONLY | constants.O_NONBLOCK),
+  );
+  try {
+    const before = fstatSync(source, { bigint: true });
+    if (!before.isFile()) throw changed(entry, from);
+    const file = new PartFile(to);
+    try {
+      let value = 0;
+      let at = 0;
+      for await (const piece of readPieces(source, signal)) {
+        file.write(piece, at);
+        value = crc32(piece, value);
+        at += piece.length;
+      }
+      const after = fstatSync(source, { bigint: true });
+      if (after.mtimeNs !== before.mtimeNs || after.size !== BigInt(at)) throw changed(entry, from);
+      await file.finish();
+      return { size: at, crc32: hex(value), how: 'copy' };
+    } finally {
+      file.close();
+    }
+  } finally {
+    closeSync(source);
+  }
+}
+
+async function* readPieces(fd: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(1024 * 1024);
+  for (let sinceYield = 0; ; sinceYield++) {
+    signal.throwIfAborted();
+    const got = readSync(fd, buffer, 0, buffer.length, null);
+    if (got === 0) return;
+    yield buffer.subarray(0, got);
+    // Signals and other files get their turn every 16 MiB.
+    if (sinceYield % 16 === 15) await new Promise(setImmediate);
+  }
+}
+
+/** The bytes of a local archive in order. */
+export async function* localBytes(
+  entry: Entry,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const fd = onSource(entry, path, () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+  try {
+    yield* readPieces(fd, signal);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function onSource<T>(entry: Entry, from: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw changed(entry, from, error);
+    if (code === 'EACCES' || code === 'EPERM')
+      throw new ModelFetchError('PERMISSION_DENIED', `cannot read ${from}`, {
+        path: entry.path,
+        cause: error,
+        hint: 'Check the owner and mode of the source.',
+      });
+    throw error;
+  }
+}
+
+function changed(entry: Entry, from: string, cause?: unknown): ModelFetchError {
+  return new ModelFetchError('SOURCE_CHANGED', `${from} changed while it was read`, {
+    path: entry.path,
+    cause,
+  });
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}

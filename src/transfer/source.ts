@@ -1,0 +1,91 @@
+/** One entry and where its bytes are right now: located once, refreshed in time, asked again when it stops working. */
+import { ModelFetchError } from '../errors.ts';
+import type { Entry, FailedLocation, Fetcher, HttpLocation, Location } from '../fetcher.ts';
+import type { Refusal } from './lane.ts';
+
+/** Milliseconds before `expiresAt` at which a location is renewed. */
+const RENEW_EARLY_MS = 30_000;
+/** Fresh locations after refusals, in a row and without a new byte, before the refusal is final. */
+const MAX_RELOCATIONS = 3;
+
+export class Source {
+  readonly entry: Entry;
+  readonly fetcher: Fetcher;
+  readonly #signal: AbortSignal;
+  #location: Promise<Location> | undefined;
+  #relocating: Promise<Location> | undefined;
+  #relocations = 0;
+
+  constructor(fetcher: Fetcher, entry: Entry, signal: AbortSignal) {
+    this.fetcher = fetcher;
+    this.entry = entry;
+    this.#signal = signal;
+  }
+
+  /** Many ranges ask; one call is made. */
+  async location(): Promise<Location> {
+    this.#location ??= this.#locate();
+    const location = await this.#location;
+    if (
+      location.kind === 'http' &&
+      location.expiresAt !== undefined &&
+      location.expiresAt - Date.now() < RENEW_EARLY_MS
+    ) {
+      this.#location = this.#locate();
+      return this.#location;
+    }
+    return location;
+  }
+
+  /** Bytes came: the location works. */
+  works(): void {
+    this.#relocations = 0;
+  }
+
+  /**
+   * `refusal` came from `location`. Resolves when there is another to try; throws the fetcher's typed error, or a general one
+   * when the fetcher keeps giving locations that are refused. Ranges that fail together ask once.
+   */
+  async refused(location: HttpLocation, refusal: Refusal): Promise<void> {
+    const current = await this.#location?.catch(() => undefined);
+    if (current !== location && current !== undefined) return;
+    if (++this.#relocations > MAX_RELOCATIONS) throw refusedForGood(location, refusal);
+    this.#relocating ??= this.#locate({
+      location,
+      status: refusal.head.status,
+      headers: refusal.head.headers,
+      body: refusal.body,
+    }).finally(() => {
+      this.#relocating = undefined;
+    });
+    this.#location = this.#relocating;
+    await this.#relocating;
+  }
+
+  async #locate(failed?: FailedLocation): Promise<Location> {
+    try {
+      return await this.fetcher.locate(this.entry, {
+        signal: this.#signal,
+        ...(failed && { failed }),
+      });
+    } catch (error) {
+      this.#location = undefined;
+      throw error;
+    }
+  }
+}
+
+function refusedForGood(location: HttpLocation, refusal: Refusal): ModelFetchError {
+  const { status } = refusal.head;
+  const code =
+    status === 401
+      ? 'UNAUTHENTICATED'
+      : status === 403
+        ? 'PERMISSION_DENIED'
+        : status === 404 || status === 410
+          ? 'NOT_FOUND'
+          : 'BAD_RESPONSE';
+  return new ModelFetchError(code, `the server keeps answering ${String(status)}`, {
+    uri: location.url,
+  });
+}

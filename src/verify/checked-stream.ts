@@ -1,0 +1,63 @@
+/** Bytes passed through while their digests are computed, and checked at the end: for streams that are consumed on the way. */
+import { createHash } from 'node:crypto';
+import type { Digest, DigestAlgorithm } from '../fetcher.ts';
+import { crcHex, isCrc } from './crc.ts';
+import { rangeDigester } from './digester.ts';
+import { chooseDigests, mustMatch, parts } from './expected.ts';
+
+export interface CheckedStream {
+  readonly bytes: AsyncGenerator<Uint8Array>;
+  /** After the end: what was checked, how many bytes, and their CRC-32. */
+  result(): { readonly size: number; readonly crc32: string; readonly against: readonly Digest[] };
+}
+
+/**
+ * `declared` is asked when the first chunk is here, for some digests are only learnt from the answer's head. A mismatch is
+ * thrown at the end of the stream, as `DIGEST_MISMATCH`: whoever consumes it must not publish before.
+ */
+export function checkedStream(
+  source: AsyncIterable<Uint8Array>,
+  required: readonly Digest[],
+  declared: () => readonly Digest[],
+  details: { uri: string; path: string },
+): CheckedStream {
+  let result: ReturnType<CheckedStream['result']> | undefined;
+  async function* pass(): AsyncGenerator<Uint8Array> {
+    let size = 0;
+    let against: readonly Digest[] | undefined;
+    let crcs: Awaited<ReturnType<typeof rangeDigester>> | undefined;
+    let hashes = new Map<DigestAlgorithm, ReturnType<typeof createHash>>();
+    const begin = async (): Promise<void> => {
+      against = chooseDigests(required, declared());
+      const algorithms = against.map((digest) => parts(digest).algorithm);
+      crcs = await rangeDigester(algorithms.filter(isCrc));
+      hashes = new Map(
+        algorithms.filter((name) => !isCrc(name)).map((name) => [name, createHash(name)]),
+      );
+    };
+    try {
+      for await (const chunk of source) {
+        if (!crcs) await begin();
+        crcs!.update(chunk);
+        for (const hash of hashes.values()) hash.update(chunk);
+        size += chunk.length;
+        yield chunk;
+      }
+      if (!crcs) await begin();
+      const found = new Map<DigestAlgorithm, string>();
+      for (const [name, value] of crcs!.values()) found.set(name, crcHex(name, value));
+      for (const [name, hash] of hashes) found.set(name, hash.digest('hex'));
+      mustMatch(against!, found, details);
+      result = { size, crc32: found.get('crc32')!, against: against! };
+    } finally {
+      crcs?.release();
+    }
+  }
+  return {
+    bytes: pass(),
+    result: () => {
+      if (!result) throw new Error('the stream has not ended');
+      return result;
+    },
+  };
+}
