@@ -1,0 +1,74 @@
+/** What stands where a new file must go. Asked before anything is downloaded, and again before publishing. */
+import { lstatSync, readdirSync, type Stats } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ModelFetchError } from '../errors.ts';
+import type { ManifestFile } from './manifest.ts';
+
+export interface Obstacles {
+  /**
+   * Throws `CONFLICT` when something that is not ours is at `path` or where its folders must be. `same` decides about a foreign
+   * regular file: true means it may be replaced because nothing is lost.
+   */
+  check(path: string, same: (file: string, stats: Stats) => boolean): void;
+}
+
+/** `ours`: files of the current manifest. Links in the target are never written through. */
+export function obstacles(
+  target: string,
+  ours: ReadonlyMap<string, ManifestFile>,
+  overwrite: boolean,
+): Obstacles {
+  const good = new Set<string>(['.']);
+  const checkFolder = (folder: string): void => {
+    if (good.has(folder)) return;
+    checkFolder(dirname(folder));
+    const stats = look(join(target, folder));
+    if (stats && !stats.isDirectory() && !ours.has(folder) && !overwrite)
+      throw conflict(folder, 'is not a folder, and not ours');
+    if (stats && !stats.isDirectory() && !ours.has(folder))
+      throw conflict(folder, 'is not a folder: remove it first');
+    good.add(folder);
+  };
+  return {
+    check: (path, same) => {
+      checkFolder(dirname(path));
+      const stats = look(join(target, path));
+      if (!stats || ours.has(path)) return;
+      if (stats.isDirectory()) {
+        if (onlyOurs(target, path, ours)) return;
+        throw conflict(path, 'is a folder with files that are not ours');
+      }
+      if (overwrite || (stats.isFile() && same(join(target, path), stats))) return;
+      throw conflict(path, 'is already there and not ours');
+    },
+  };
+}
+
+function look(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // A file of the old model stands where the new one has a folder.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+/** A folder of the old model that the new one has a file for: it goes, if nothing else lives in it. */
+function onlyOurs(
+  target: string,
+  folder: string,
+  ours: ReadonlyMap<string, ManifestFile>,
+): boolean {
+  return readdirSync(join(target, folder), { withFileTypes: true }).every((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? onlyOurs(target, path, ours) : ours.has(path);
+  });
+}
+
+function conflict(path: string, why: string): ModelFetchError {
+  return new ModelFetchError('CONFLICT', `${path} ${why}`, {
+    path,
+    hint: 'Fetch into another directory, remove it, or pass --overwrite.',
+  });
+}

@@ -1,0 +1,109 @@
+/** What is published, and from what: written last, read first. The form is a contract: docs/contract.md. */
+import type { Digest } from '../fetcher.ts';
+import { readLines } from './spool.ts';
+
+/** The first line. */
+export interface ManifestHeader {
+  readonly manifest: 1;
+  readonly tool: string;
+  readonly layout: 'flat';
+  /** RFC 3339. */
+  readonly publishedAt: string;
+  readonly sources: readonly ManifestSource[];
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export interface ManifestSource {
+  /** As asked for, redacted. */
+  readonly from: string;
+  /** Pinned, redacted. */
+  readonly uri: string;
+  readonly revision?: string;
+  /** Of the entries that were selected. */
+  readonly fingerprint: string;
+  readonly entries: number;
+}
+
+/** One file of a source, as listed. `id` is its position among the entry lines. */
+export interface ManifestEntry {
+  readonly id: number;
+  /** Index into `sources`. */
+  readonly source: number;
+  readonly path: string;
+  readonly size?: number;
+  readonly version?: string;
+  readonly as: 'file' | 'archive';
+  /** What the bytes were checked against. */
+  readonly against?: readonly Digest[];
+}
+
+/** One published file. */
+export interface ManifestFile {
+  readonly path: string;
+  readonly size: number;
+  /** Absent for links to, and hard links of, files that are not ours to read. */
+  readonly crc32?: string;
+  /** Target of a symbolic link. */
+  readonly link?: string;
+  /** Nanoseconds, and inode: a cheap look says whether the file is still ours. */
+  readonly mtimeNs: string;
+  readonly ino: string;
+  /** `id` of the entry it came from. */
+  readonly entry: number;
+}
+
+export type ManifestLine =
+  | ManifestHeader
+  | { readonly entry: ManifestEntry }
+  | { readonly file: ManifestFile }
+  | { readonly end: { readonly files: number } };
+
+/** A manifest in memory, indexed for the plan. */
+export interface Manifest {
+  readonly header: ManifestHeader;
+  /** By source as asked for, and path. */
+  readonly entries: ReadonlyMap<string, ManifestEntry>;
+  readonly files: ReadonlyMap<string, ManifestFile>;
+  readonly filesOf: ReadonlyMap<number, readonly ManifestFile[]>;
+}
+
+export function entryKey(from: string, path: string): string {
+  return `${from}\n${path}`;
+}
+
+/**
+ * Reads a manifest; undefined when there is none. One that is damaged has an `undefined` header: its files count as ours, but
+ * nothing in it is believed.
+ */
+export async function readManifest(
+  path: string,
+): Promise<(Omit<Manifest, 'header'> & { header: ManifestHeader | undefined }) | undefined> {
+  let header: ManifestHeader | undefined;
+  let whole = false;
+  const entries = new Map<string, ManifestEntry>();
+  const files = new Map<string, ManifestFile>();
+  const filesOf = new Map<number, ManifestFile[]>();
+  try {
+    for await (const value of readLines(path)) {
+      const line = value as ManifestLine;
+      if ('manifest' in line) header = line;
+      else if ('entry' in line)
+        entries.set(
+          entryKey(header?.sources[line.entry.source]?.from ?? '', line.entry.path),
+          line.entry,
+        );
+      else if ('file' in line) {
+        files.set(line.file.path, line.file);
+        const siblings = filesOf.get(line.file.entry);
+        if (siblings) siblings.push(line.file);
+        else filesOf.set(line.file.entry, [line.file]);
+      } else whole = line.end.files === files.size;
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (!(error instanceof SyntaxError) && !(error instanceof TypeError)) throw error;
+    whole = false;
+  }
+  return { header: whole ? header : undefined, entries, files, filesOf };
+}

@@ -1,0 +1,141 @@
+/** Where a model is put together: private folders inside the target, hence on its file system, so that publishing is rename. */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { onDisk } from '../disk.ts';
+import type { ByteRange, Digest } from '../fetcher.ts';
+import { readLines, Spool } from './spool.ts';
+
+/** A file that an interrupted run had finished or begun, keyed by source, path, version and size. */
+interface Leftover {
+  readonly path: string;
+  done?: { readonly crc32: string; readonly against: readonly Digest[] };
+  readonly ranges: (ByteRange & { readonly crc32: number })[];
+}
+
+type JournalLine =
+  | {
+      readonly key: string;
+      readonly path: string;
+      readonly done: { readonly crc32: string; readonly against: readonly Digest[] };
+    }
+  | {
+      readonly key: string;
+      readonly path: string;
+      readonly range: readonly [number, number];
+      readonly crc32: number;
+    };
+
+export class Staging {
+  readonly dir: string;
+  readonly id: string;
+  readonly entries: Spool;
+  readonly files: Spool;
+  readonly #journal: Spool;
+  readonly #folders = new Set<string>();
+  readonly #leftovers: ReadonlyMap<string, Leftover>;
+  #trees = 0;
+
+  private constructor(root: string, leftovers: ReadonlyMap<string, Leftover>) {
+    this.id = randomUUID();
+    this.dir = join(root, this.id);
+    onDisk(this.dir, () => mkdirSync(join(this.dir, 'trees'), { recursive: true, mode: 0o755 }));
+    this.entries = new Spool(join(this.dir, 'entries.jsonl'));
+    this.files = new Spool(join(this.dir, 'files.jsonl'));
+    this.#journal = new Spool(join(this.dir, 'journal.jsonl'));
+    this.#leftovers = leftovers;
+  }
+
+  /** A new staging area under `root`; what interrupted runs left there may be taken over, file by file. */
+  static async open(root: string): Promise<Staging> {
+    onDisk(root, () => mkdirSync(root, { recursive: true, mode: 0o755 }));
+    const leftovers = new Map<string, Leftover>();
+    for (const name of readdirSync(root)) await readJournal(join(root, name), leftovers);
+    return new Staging(root, leftovers);
+  }
+
+  /** A folder of its own under the staging area; published trees are laid over each other in order. */
+  newTree(): string {
+    const tree = join(this.dir, 'trees', String(this.#trees++));
+    onDisk(tree, () => {
+      mkdirSync(tree, { mode: 0o755 });
+    });
+    this.#folders.add(tree);
+    return tree;
+  }
+
+  /** A private folder for a resolver; it goes with the staging area. */
+  newScratch(): string {
+    const folder = join(this.dir, `scratch-${randomUUID()}`);
+    onDisk(folder, () => {
+      mkdirSync(folder, { mode: 0o700 });
+    });
+    return folder;
+  }
+
+  /** Where `path` (safe, relative) lies in `tree`; its folders are made. */
+  place(tree: string, path: string): string {
+    const file = join(tree, path);
+    this.#makeFolder(dirname(file), tree);
+    return file;
+  }
+
+  /** Folders made by `place`, to be synced before publishing. */
+  get folders(): ReadonlySet<string> {
+    return this.#folders;
+  }
+
+  /** Takes over what an interrupted run had of this file: moves it to `to`. */
+  adopt(key: string, to: string): Leftover | undefined {
+    const leftover = this.#leftovers.get(key);
+    if (!leftover) return undefined;
+    try {
+      renameSync(leftover.path, to);
+      return leftover;
+    } catch {
+      return undefined;
+    }
+  }
+
+  noteDone(key: string, path: string, done: { crc32: string; against: readonly Digest[] }): void {
+    this.#note({ key, path, done: { crc32: done.crc32, against: done.against } });
+  }
+
+  noteRange(key: string, path: string, range: ByteRange, crc32: number): void {
+    this.#note({ key, path, range: [range.start, range.end], crc32 });
+  }
+
+  close(): void {
+    this.entries.close();
+    this.files.close();
+    this.#journal.close();
+  }
+
+  /** Written through at once: what is not noted is fetched again. Not synced: what is noted is checked again. */
+  #note(line: JournalLine): void {
+    this.#journal.line(line);
+    this.#journal.flush();
+  }
+
+  #makeFolder(folder: string, tree: string): void {
+    if (this.#folders.has(folder)) return;
+    if (folder !== tree) this.#makeFolder(dirname(folder), tree);
+    onDisk(folder, () => mkdirSync(folder, { mode: 0o755, recursive: true }));
+    this.#folders.add(folder);
+  }
+}
+
+async function readJournal(dir: string, leftovers: Map<string, Leftover>): Promise<void> {
+  try {
+    for await (const value of readLines(join(dir, 'journal.jsonl'))) {
+      const line = value as JournalLine;
+      let leftover = leftovers.get(line.key);
+      if (leftover?.path !== line.path)
+        leftovers.set(line.key, (leftover = { path: line.path, ranges: [] }));
+      if ('done' in line) leftover.done = line.done;
+      else leftover.ranges.push({ start: line.range[0], end: line.range[1], crc32: line.crc32 });
+    }
+  } catch {
+    // No journal, or one whose last line was cut: what was read before it still holds.
+  }
+}

@@ -1,0 +1,146 @@
+/** The directory a model server reads, held for one run: its lock, its manifest, its staging area. */
+import {
+  lstatSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { onDisk } from '../disk.ts';
+import { ModelFetchError } from '../errors.ts';
+import { acquireLock } from './lock.ts';
+import { readManifest, type Manifest, type ManifestFile } from './manifest.ts';
+import { makeTarget, publish, recover, type Paths } from './publish.ts';
+import { Staging } from './staging.ts';
+
+/** The only name in a target that is ours. */
+export const OWN = '.model-fetch';
+
+export interface Target extends AsyncDisposable {
+  readonly dir: string;
+  /** Where the manifest is or will be; undefined: nowhere. */
+  readonly manifestPath: string | undefined;
+  /** What is published now, when it can be believed. */
+  readonly current: Manifest | undefined;
+  /** Every file the current manifest names, believed or not: ours to replace. */
+  readonly ours: ReadonlyMap<string, ManifestFile>;
+  readonly staging: Staging;
+  /** Makes what is staged visible. Answers how many stale files went. */
+  publish(): Promise<number>;
+  /** Staging is worth nothing to a later run. */
+  discard(): void;
+}
+
+export interface TargetOptions {
+  readonly manifest: string | false | undefined;
+  readonly lockTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** The path by which a target is known: absolute, links in it resolved as far as it exists. */
+export function targetPath(dest: string): string {
+  const absolute = resolve(dest);
+  try {
+    return realpathSync.native(absolute);
+  } catch {
+    const parent = dirname(absolute);
+    return parent === absolute
+      ? absolute
+      : join(targetPath(parent), absolute.slice(parent.length).replace(/^\/+/, ''));
+  }
+}
+
+/** Makes and locks the target, and finishes what an interrupted run began to publish. */
+export async function openTarget(dest: string, options: TargetOptions): Promise<Target> {
+  const dir = targetPath(dest);
+  if (existsSync(dir) && !lstatSync(dir).isDirectory())
+    throw new ModelFetchError('CONFLICT', `${dir} is not a directory`, {
+      path: dir,
+      hint: 'The destination is the directory that receives the model.',
+    });
+  const made = makeTarget(dir);
+  const paths: Paths = { target: dir, own: join(dir, OWN) };
+  if (existsSync(paths.own) && !lstatSync(paths.own).isDirectory())
+    throw new ModelFetchError('CONFLICT', `${paths.own} is not a directory`, { path: paths.own });
+  onDisk(paths.own, () => mkdirSync(paths.own, { recursive: true, mode: 0o755 }));
+  const release = await acquireLock(join(paths.own, 'lock'), options.lockTimeoutMs, options.signal);
+  try {
+    await recover(paths);
+    const manifestPath =
+      options.manifest === false
+        ? undefined
+        : resolve(options.manifest ?? join(paths.own, 'manifest.jsonl'));
+    const read = manifestPath === undefined ? undefined : await readManifest(manifestPath);
+    const staging = await Staging.open(join(paths.own, 'staging'));
+    return new OpenTarget(paths, manifestPath, read, staging, release, made);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+class OpenTarget implements Target {
+  readonly #paths: Paths;
+  readonly #release: () => void;
+  readonly #made: string | undefined;
+  readonly manifestPath: string | undefined;
+  readonly current: Manifest | undefined;
+  readonly ours: ReadonlyMap<string, ManifestFile>;
+  readonly staging: Staging;
+  #keepStaging = true;
+
+  constructor(
+    paths: Paths,
+    manifestPath: string | undefined,
+    read: Awaited<ReturnType<typeof readManifest>>,
+    staging: Staging,
+    release: () => void,
+    made: string | undefined,
+  ) {
+    this.#paths = paths;
+    this.#release = release;
+    this.#made = made;
+    this.manifestPath = manifestPath;
+    this.current = read?.header && { ...read, header: read.header };
+    this.ours = read?.files ?? new Map<string, ManifestFile>();
+    this.staging = staging;
+  }
+
+  get dir(): string {
+    return this.#paths.target;
+  }
+
+  async publish(): Promise<number> {
+    this.staging.close();
+    const removed = await publish(this.#paths, {
+      staging: this.staging.id,
+      manifest: this.manifestPath ?? null,
+    });
+    this.#keepStaging = false;
+    return removed;
+  }
+
+  discard(): void {
+    this.#keepStaging = false;
+  }
+
+  /** Gives the target back; what is not worth keeping goes, down to folders we made ourselves. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.staging.close();
+    if (!this.#keepStaging)
+      rmSync(join(this.#paths.own, 'staging'), { recursive: true, force: true });
+    this.#release();
+    const folders = [this.#paths.own];
+    if (this.#made !== undefined)
+      for (let at = this.#paths.target; at.startsWith(this.#made); at = dirname(at))
+        folders.push(at);
+    for (const folder of folders) {
+      if (readdirSync(folder).length > 0) break;
+      rmdirSync(folder);
+    }
+    await Promise.resolve();
+  }
+}

@@ -1,0 +1,115 @@
+/** Published files against the manifest. */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  type BigIntStats,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { ModelFetchError } from '../errors.ts';
+import { readManifest, type ManifestFile } from './manifest.ts';
+import { OWN } from './target.ts';
+
+/** Whether a file is what was published, by a cheap look: kind, size, time and inode. */
+export function looksUntouched(target: string, file: ManifestFile): boolean {
+  const stats = statOf(target, file);
+  return (
+    stats !== undefined && String(stats.mtimeNs) === file.mtimeNs && String(stats.ino) === file.ino
+  );
+}
+
+/** Whether its bytes are what was published. A linked file has no CRC of ours: its size and time must do. */
+export async function bytesUntouched(
+  target: string,
+  file: ManifestFile,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const stats = statOf(target, file);
+  if (!stats) return false;
+  if (file.link !== undefined) return true;
+  if (file.crc32 === undefined) return String(stats.mtimeNs) === file.mtimeNs;
+  return (await crcOfFile(join(target, file.path), signal)) === file.crc32;
+}
+
+/** Every file of `dest` against its manifest. Throws `NOT_FOUND` without one, `TARGET_CHANGED` naming the first that differs. */
+export async function verify(
+  dest: string,
+  options: { manifest?: string; signal?: AbortSignal } = {},
+): Promise<{ files: number; bytes: number; manifest: string }> {
+  const target = resolve(dest);
+  const path = resolve(options.manifest ?? join(target, OWN, 'manifest.jsonl'));
+  const manifest = existsSync(path) ? await readManifest(path) : undefined;
+  if (!manifest)
+    throw new ModelFetchError('NOT_FOUND', `${dest} has no current manifest`, {
+      path,
+      hint: 'Nothing was published there, or a publish was interrupted: run the fetch again.',
+    });
+  if (!manifest.header) throw new ModelFetchError('TARGET_CHANGED', `${path} is damaged`, { path });
+  let bytes = 0;
+  for (const file of manifest.files.values()) {
+    options.signal?.throwIfAborted();
+    if (!(await bytesUntouched(target, file, options.signal)))
+      throw new ModelFetchError('TARGET_CHANGED', `${file.path} differs from the manifest`, {
+        path: file.path,
+        hint: 'Fetch again: it repairs what differs.',
+      });
+    bytes += file.size;
+  }
+  return { files: manifest.files.size, bytes, manifest: path };
+}
+
+/** Undefined unless it is there, of the right kind and size. */
+function statOf(target: string, file: ManifestFile): BigIntStats | undefined {
+  const path = join(target, file.path);
+  try {
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (!stats) return undefined;
+    if (file.link !== undefined)
+      return stats.isSymbolicLink() && readlinkSync(path) === file.link ? stats : undefined;
+    return stats.isFile() && stats.size === BigInt(file.size) ? stats : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+/** CRC-32 of a regular file as 8 hex digits; never through a link. Lets others have their turn every 16 MiB. */
+export async function crcOfFile(path: string, signal?: AbortSignal): Promise<string> {
+  const steps = crcSteps(path);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+    signal?.throwIfAborted();
+    await new Promise(setImmediate);
+  }
+}
+
+/** The same at one go, for a file that is compared in passing. */
+export function crcOfFileSync(path: string): string {
+  const steps = crcSteps(path);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+function* crcSteps(path: string): Generator<undefined, string> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const buffer = Buffer.allocUnsafe(1024 * 1024);
+    let value = 0;
+    for (let round = 1; ; round++) {
+      const got = readSync(fd, buffer, 0, buffer.length, null);
+      if (got === 0) return value.toString(16).padStart(8, '0');
+      value = crc32(buffer.subarray(0, got), value);
+      if (round % 16 === 0) yield;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,182 @@
+/** What one call shares: settings, the deadline, the network, the lanes. Loaded as needed: a local copy opens no socket. */
+import { asModelFetchError, ModelFetchError } from './errors.ts';
+import type { Entry, Fetcher, HttpClient, ResolveContext } from './fetcher.ts';
+import { createRegistry } from './create-registry.ts';
+import { normalize, type FetchOptions, type Settings } from './options.ts';
+import { createFastLane } from './transfer/fast-lane.ts';
+import type { Lane } from './transfer/lane.ts';
+import { RateLimit } from './transfer/rate.ts';
+import type { Transfer } from './transfer/read.ts';
+import { connectionRefused, pause } from './transfer/retry.ts';
+import { Slots } from './transfer/slots.ts';
+
+/** How many resolvers may point at each other. */
+const MAX_INDIRECTIONS = 5;
+
+export interface Run extends AsyncDisposable {
+  readonly settings: Settings;
+  readonly signal: AbortSignal;
+  /** `uri` taken to its fetcher. `scratch` gives private folders inside the mount. */
+  resolve(uri: string, scratch: () => Promise<string>): Promise<Fetcher>;
+  context(scratch: () => Promise<string>): ResolveContext;
+  /** The bytes' way, under `signal`. */
+  transfer(signal: AbortSignal): Transfer;
+}
+
+export function openRun(options: FetchOptions): Run {
+  const settings = normalize(
+    options,
+    options.registry ?? createRegistry({ ...(options.env && { env: options.env }) }),
+  );
+  const { signal, end } = runSignal(settings);
+  const network = lazy(async () => {
+    const { createNetwork } = await import('./net/create-network.ts');
+    return createNetwork({ env: settings.env, policy: settings.netPolicy });
+  });
+  const http = lazy(async () => {
+    const { createHttpClient } = await import('./http/client.ts');
+    return createHttpClient({ network: await network() });
+  });
+  const fast = lazy(async () => createFastLane({ network: await network() }));
+  const slow = lazy(async () =>
+    (await import('./http/slow-lane.ts')).createSlowLane({ network: await network() }),
+  );
+  const fastLane: Lane = async (job) => (await fast()).lane(job);
+  const slowLane: Lane = async (job) => (await slow())(job);
+  const slots = new Slots(settings.concurrency);
+  const rate = settings.limitRate === undefined ? undefined : new RateLimit(settings.limitRate);
+  const client: HttpClient = {
+    request: async (url, request) => (await http()).request(url, { signal, ...request }),
+    agents: async (transport) => (await http()).agents(transport),
+  };
+  const contextAt = (depth: number, scratch: () => Promise<string>): ResolveContext => ({
+    signal,
+    http: client,
+    scratch,
+    resolve: (uri) => resolveAt(depth + 1, uri, scratch),
+  });
+  const resolveAt = async (
+    depth: number,
+    uri: string,
+    scratch: () => Promise<string>,
+  ): Promise<Fetcher> => {
+    if (depth > MAX_INDIRECTIONS)
+      throw new ModelFetchError('REFUSED', 'the sources point at each other without end', { uri });
+    try {
+      const { ref, resolver } = await settings.registry.resolver(uri);
+      return await withGrace(settings, signal, () =>
+        resolver.resolve(ref, contextAt(depth, scratch)),
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      throw asModelFetchError(error, 'INTERNAL', { uri });
+    }
+  };
+  return {
+    settings,
+    signal,
+    context: (scratch) => contextAt(0, scratch),
+    resolve: (uri, scratch) => resolveAt(0, uri, scratch),
+    transfer: (own) => ({
+      fast: fastLane,
+      slow: slowLane,
+      slots,
+      retry: { attempts: settings.attempts, connectGraceMs: settings.connectGraceMs },
+      stallMs: settings.stallTimeoutMs,
+      rate,
+      report: settings.report,
+      signal: own,
+    }),
+    [Symbol.asyncDispose]: async () => {
+      end();
+      if (fast.started) (await fast()).close();
+      if (network.started) (await network()).close();
+    },
+  };
+}
+
+/** Ends with the caller's signal or at the deadline, each as our own error. */
+function runSignal(settings: Settings): { signal: AbortSignal; end: () => void } {
+  const controller = new AbortController();
+  const outer = settings.signal;
+  const abort = (): void => {
+    const { reason } = outer as { reason: unknown };
+    controller.abort(
+      reason instanceof ModelFetchError
+        ? reason
+        : new ModelFetchError('ABORTED', 'the run was interrupted', { cause: reason }),
+    );
+  };
+  if (outer.aborted) abort();
+  outer.addEventListener('abort', abort, { once: true });
+  const { timeoutMs } = settings;
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          controller.abort(
+            new ModelFetchError('DEADLINE', `not done after ${String(timeoutMs / 1000)} s`, {
+              hint: 'Raise --timeout; what was downloaded is kept for the next run.',
+            }),
+          );
+        }, timeoutMs);
+  return {
+    signal: controller.signal,
+    end: () => {
+      clearTimeout(timer);
+      outer.removeEventListener('abort', abort);
+    },
+  };
+}
+
+/** A mesh sidecar may still be starting: while nobody listens, the same call is made again for the grace period. */
+async function withGrace<T>(
+  settings: Settings,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const deadline = Date.now() + settings.connectGraceMs;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!connectionRefused(error) || Date.now() >= deadline || signal.aborted) throw error;
+      await pause(500, signal);
+    }
+  }
+}
+
+/** A listing whose first call may meet a sidecar that is still starting. */
+export async function* listPatiently(run: Run, fetcher: Fetcher): AsyncGenerator<Entry> {
+  const { settings, signal } = run;
+  try {
+    const [iterator, first] = await withGrace(settings, signal, async () => {
+      const fresh = fetcher.list({ signal })[Symbol.asyncIterator]();
+      return [fresh, await fresh.next()] as const;
+    });
+    try {
+      for (let step = first; step.done !== true; step = await iterator.next()) {
+        signal.throwIfAborted();
+        yield step.value;
+      }
+    } finally {
+      await iterator.return?.();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asModelFetchError(error, 'INTERNAL', { uri: fetcher.uri });
+  }
+}
+
+interface Lazy<T> {
+  (): Promise<T>;
+  readonly started: boolean;
+}
+
+function lazy<T>(make: () => Promise<T>): Lazy<T> {
+  let made: Promise<T> | undefined;
+  const get = (): Promise<T> => (made ??= make());
+  return Object.defineProperty(get, 'started', {
+    get: () => made !== undefined,
+  }) as unknown as Lazy<T>;
+}
