@@ -5,9 +5,9 @@ const SECRET_PARAMETER =
   /([?&;](?:x-amz-[a-z-]*|x-goog-[a-z-]*|awsaccesskeyid|googleaccessid|signature|sig|se|sp|sv|st|spr|skoid|sktid|ske|sks|skv|policy|key-pair-id|token|delegation|access_token|id_token|refresh_token|auth|authorization|api[-_]?key|apikey|key|secret|client_secret|password|passwd|pwd|credential|credentials)=)[^&#\s"'<>]*/gi;
 /** `scheme://user:password@` and `scheme://token@`. Whatever the scheme: to look for its start takes for ever in long words. */
 const USERINFO = /(:\/\/)[^/?#\s"'<>]+@/g;
-/** Tokens recognisable by their own form, wherever they stand. */
+/** Tokens recognisable by their own form, wherever they stand. Bounded, or a text of beginnings takes for ever. */
 const BARE_TOKEN =
-  /\b(?:(?:AKIA|ASIA)[A-Z0-9]{16}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|ya29\.[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g;
+  /\b(?:(?:AKIA|ASIA)[A-Z0-9]{16}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|ya29\.[\w-]{10,}|eyJ[\w-]{8,2000}\.[\w-]{8,}\.[\w-]*)/g;
 /** The header as a whole: its parts are separated by commas. */
 const SIGV4 =
   /\b(aws4-hmac-sha256)(\s+)(?:(?:credential|signedheaders|signature)=[^\s,"']+[\s,]*)+/gi;
