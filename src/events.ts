@@ -10,6 +10,8 @@ export type FetchEvent =
       readonly files: number;
       readonly bytes: number;
       readonly kept: number;
+      /** Bytes of the kept files, which are part of `bytes`. */
+      readonly keptBytes?: number;
     }
   /** Body bytes that arrived, since the last such event of that file. */
   | { readonly type: 'progress'; readonly path: string; readonly bytes: number }

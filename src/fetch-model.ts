@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { asModelFetchError, ModelFetchError } from './errors.ts';
 import type { Entry, Explanation } from './fetcher.ts';
-import { stageTarget, type StagedTarget } from './fetch-target.ts';
+import type { StagedTarget } from './stage/staged-target.ts';
+import { stageTarget } from './stage/target.ts';
 import type { FetchOptions } from './options.ts';
 import { Collisions } from './plan/collisions.ts';
 import { makeFilter } from './plan/filter.ts';
@@ -73,10 +74,15 @@ export async function fetchModels(
   options: FetchOptions = {},
 ): Promise<FetchResult[]> {
   const targets = byTarget(pairs);
+  if (targets.size > 1 && typeof options.manifest === 'string')
+    throw new ModelFetchError('INVALID_OPTION', 'one manifest path cannot serve several targets', {
+      hint: 'Leave it out, or fetch each target by a call of its own.',
+    });
   await using run = openRun(options);
   const staged: StagedTarget[] = [];
   try {
     for (const [dest, uris] of targets) staged.push(await stageTarget(run, dest, uris));
+    for (const target of staged) await target.confirm();
     const results: FetchResult[] = [];
     for (const target of staged) results.push(await target.publish());
     return results;

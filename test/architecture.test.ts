@@ -40,7 +40,7 @@ function importsOf(path: string, text: string): Import[] {
 }
 
 /** What runs the story from URI to result. */
-const STORY = ['fetch-model', 'fetch-target', 'stage', 'run', 'create-registry', 'index'];
+const STORY = ['fetch-model', 'run', 'create-registry', 'index'];
 const ENGINE = ['plan', 'transfer', 'verify', 'unpack', 'publish'];
 
 /** The room a source is in: its folder, `story`, or `leaf` for the small files that everything may use. */
@@ -61,7 +61,8 @@ const ARROWS: Record<string, readonly string[]> = {
   verify: ['leaf'],
   unpack: [...ENGINE, 'leaf'],
   publish: [...ENGINE, 'leaf'],
-  story: [...ENGINE, 'fetchers', 'http', 'net', 'leaf'],
+  stage: ['story', ...ENGINE, 'leaf'],
+  story: ['stage', ...ENGINE, 'fetchers', 'http', 'net', 'leaf'],
   sidecar: ['story', ...ENGINE, 'http', 'net', 'leaf'],
   cli: ['sidecar', 'story', ...ENGINE, 'http', 'net', 'leaf'],
   testing: ['story', 'transfer', 'http', 'net', 'leaf'],

@@ -55,19 +55,26 @@ class FingerprintSet {
 export class Collisions {
   readonly #files = new FingerprintSet();
   readonly #folders = new FingerprintSet();
+  readonly #released = new Set<string>();
 
   /** Notes that `path` will be a file. Throws `CONFLICT` when it or a parent is already taken otherwise. */
   add(path: string, uri: string): void {
     const [high, low] = fingerprint(path);
     if (this.#folders.has(high, low))
       throw conflict(path, 'it is a file and a folder at once', uri);
-    if (!this.#files.add(high, low)) throw conflict(path, 'it is there twice', uri);
+    if (!this.#files.add(high, low) && !this.#released.delete(path))
+      throw conflict(path, 'it is there twice', uri);
     for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
       const [folderHigh, folderLow] = fingerprint(path.slice(0, slash));
-      if (this.#files.has(folderHigh, folderLow))
+      if (this.#files.has(folderHigh, folderLow) && !this.#released.has(path.slice(0, slash)))
         throw conflict(path.slice(0, slash), 'it is a file and a folder at once', uri);
       if (!this.#folders.add(folderHigh, folderLow)) break;
     }
+  }
+
+  /** The file of that name turned out to be an archive: it will not be there. */
+  release(path: string): void {
+    this.#released.add(path);
   }
 }
 

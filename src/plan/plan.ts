@@ -131,8 +131,10 @@ async function planEntry(
     const unpacked = previous.as === 'archive';
     // A file whose name did not tell that it is an archive may have been unpacked by its content.
     const fits = previous.as === as || (unpacked && sole && options.unpack === 'auto');
-    if (fits && files.length > 0 && (await all(files, options.untouched)))
+    if (fits && files.length > 0 && (await all(files, options.untouched))) {
+      if (unpacked && !archive) options.collisions.release(entry.path);
       return { id, entry, sole, how: 'keep', previous, files };
+    }
   }
   return { id, entry, sole, how: archive ? 'unpack' : 'fetch' };
 }

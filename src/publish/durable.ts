@@ -69,20 +69,27 @@ export function syncDirectory(path: string): void {
 
 const [openAsync, syncAsync, closeAsync] = [promisify(open), promisify(fsync), promisify(close)];
 
+/** Directories open at a time: a model may have more of them than a process may have descriptors. */
+const SYNCS = 32;
+
 /** The same for many, side by side. */
 export async function syncDirectories(paths: Iterable<string>): Promise<void> {
-  await Promise.all(
-    [...paths].map(async (path) => {
-      const fd = await openAsync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-      try {
-        await syncAsync(fd);
-      } catch (error) {
-        tolerate(error);
-      } finally {
-        await closeAsync(fd);
-      }
-    }),
-  );
+  const queue = [...paths];
+  const lane = async (): Promise<void> => {
+    for (let path = queue.pop(); path !== undefined; path = queue.pop()) await syncOne(path);
+  };
+  await Promise.all(Array.from({ length: SYNCS }, lane));
+}
+
+async function syncOne(path: string): Promise<void> {
+  const fd = await openAsync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await syncAsync(fd);
+  } catch (error) {
+    tolerate(error);
+  } finally {
+    await closeAsync(fd);
+  }
 }
 
 /** Some network and FUSE file systems cannot sync a directory; they promise nothing we could wait for. */

@@ -10,6 +10,8 @@ export interface Obstacles {
    * regular file: true means it may be replaced because nothing is lost.
    */
   check(path: string, same: (file: string, stats: Stats) => boolean): void;
+  /** The same for a folder of its own, which may be empty. */
+  checkFolder(folder: string): void;
 }
 
 /** `ours`: files of the current manifest. Links in the target are never written through. */
@@ -30,14 +32,17 @@ export function obstacles(
     good.add(folder);
   };
   return {
+    checkFolder,
     check: (path, same) => {
       checkFolder(dirname(path));
       const stats = look(join(target, path));
-      if (!stats || ours.has(path)) return;
+      if (!stats) return;
+      // Also where a file of ours was: somebody may have put a folder there since.
       if (stats.isDirectory()) {
         if (onlyOurs(target, path, ours)) return;
         throw conflict(path, 'is a folder with files that are not ours');
       }
+      if (ours.has(path)) return;
       if (overwrite || (stats.isFile() && same(join(target, path), stats))) return;
       throw conflict(path, 'is already there and not ours');
     },

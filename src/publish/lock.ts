@@ -5,15 +5,18 @@
 import { randomUUID } from 'node:crypto';
 import {
   linkSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { onDisk } from '../disk.ts';
 import { ModelFetchError } from '../errors.ts';
 import { pause } from '../transfer/retry.ts';
@@ -49,6 +52,18 @@ export async function acquireLock(
   onDisk(path, () => {
     writeFileSync(mine, JSON.stringify(me), { flag: 'wx' });
   });
+  // From the start: whoever waits is alive as well.
+  const beat = setInterval(() => {
+    const now = new Date();
+    try {
+      utimesSync(mine, now, now);
+      // One inode, but for volumes without hard links.
+      if (readHolder(path)?.id === me.id) utimesSync(path, now, now);
+    } catch {
+      // The volume is going away; the run itself will say so.
+    }
+  }, BEAT_MS);
+  beat.unref();
   try {
     const deadline = Date.now() + timeoutMs;
     while (!tryLink(mine, path)) {
@@ -65,23 +80,18 @@ export async function acquireLock(
         );
       else await pause(POLL_MS, signal);
     }
+    sweep(path, mine);
   } catch (error) {
-    unlinkSync(mine);
+    clearInterval(beat);
+    rmSync(mine, { force: true });
     throw error;
   }
-  const beat = setInterval(() => {
-    const now = new Date();
-    try {
-      utimesSync(mine, now, now);
-    } catch {
-      // The volume is going away; the run itself will say so.
-    }
-  }, BEAT_MS);
-  beat.unref();
   return () => {
     clearInterval(beat);
-    if (readHolder(path)?.id === me.id) unlinkSync(path);
-    unlinkSync(mine);
+    const held = readHolder(path)?.id === me.id;
+    // In this order: what a kill leaves is a lease of a dead holder, which the next run evicts.
+    rmSync(mine, { force: true });
+    if (held) rmSync(path, { force: true });
   };
 }
 
@@ -144,6 +154,16 @@ function evict(path: string, holder: Holder): void {
     unlinkSync(`${path}.${holder.id}`);
   } catch {
     // Gone already.
+  }
+}
+
+/** Removes what runs that were killed while they waited have left beside the lease. */
+function sweep(path: string, mine: string): void {
+  for (const name of readdirSync(dirname(path))) {
+    const file = join(dirname(path), name);
+    if (!name.startsWith(`${basename(path)}.`) || file === mine) continue;
+    const holder = readHolder(file);
+    if (holder && dead(holder, file, mine)) rmSync(file, { force: true });
   }
 }
 

@@ -24,6 +24,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { onDisk } from '../disk.ts';
+import { ModelFetchError } from '../errors.ts';
 import { moveDurably, syncDirectories, syncDirectory, writeDurably } from './durable.ts';
 import { readManifest } from './manifest.ts';
 
@@ -51,6 +52,7 @@ export async function publish(paths: Paths, intent: Intent): Promise<number> {
 /** Finishes what an interrupted run began to publish, if there is any. */
 export async function recover(paths: Paths): Promise<boolean> {
   let intent: Intent;
+  rmSync(`${intentPath(paths)}.tmp`, { force: true });
   try {
     intent = JSON.parse(readFileSync(intentPath(paths), 'utf8')) as Intent;
   } catch (error) {
@@ -71,7 +73,7 @@ async function finish(paths: Paths, intent: Intent): Promise<number> {
     const touched = new Set<string>([paths.target]);
     removed = await removeStale(paths.target, retired, next, touched); // (4)
     layTrees(join(staging, 'trees'), paths.target, touched); // (5)
-    await syncDirectories([...touched].filter((folder) => existsSync(folder)));
+    await syncDirectories([...touched].filter(isDirectory));
     if (intent.manifest !== null) moveDurably(next, intent.manifest); // (6)
   }
   unlinkSync(intentPath(paths)); // (7)
@@ -100,15 +102,32 @@ async function removeStale(
   let removed = 0;
   const emptied = new Set<string>();
   for (const path of old.files.keys()) {
-    if (kept?.has(path)) continue;
+    if (kept?.has(path) || !isWithinFolders(target, path)) continue;
     const file = join(target, path);
+    // Also when it is gone already: an earlier attempt may not have come to its folder.
+    emptied.add(dirname(path));
     if (!removeFile(file)) continue;
     removed++;
     touched.add(dirname(file));
-    emptied.add(dirname(path));
   }
   for (const folder of emptied) removeEmptyFolders(target, folder, touched);
   return removed;
+}
+
+/** Whether no link leads to `path`: behind one, and above the target, nothing is ours to remove. */
+function isWithinFolders(target: string, path: string): boolean {
+  if (path.startsWith('/') || path.split('/').includes('..')) return false;
+  for (let at = dirname(path); at !== '.'; at = dirname(at))
+    if (isLink(join(target, at))) return false;
+  return true;
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
 }
 
 /** False when it was not there, or is not a file (then it is not ours). */
@@ -132,9 +151,9 @@ function removeEmptyFolders(target: string, folder: string, touched: Set<string>
       rmdirSync(join(target, at));
       touched.delete(join(target, at));
       touched.add(dirname(join(target, at)));
-    } catch {
+    } catch (error) {
       // Not empty: a foreign file, or one of the new model, lives there.
-      return;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
     }
   }
 }
@@ -152,11 +171,28 @@ function layTree(from: string, to: string, touched: Set<string>): void {
       layTree(source, destination, touched);
       continue;
     }
+    if (!entry.isDirectory() && isDirectory(destination)) removeEmptyTree(destination);
     onDisk(destination, () => {
       renameSync(source, destination);
     });
     touched.add(to);
   }
+}
+
+/** A file cannot be renamed over a folder, be it empty. What came into it since it was looked at stays: `CONFLICT`. */
+function removeEmptyTree(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (!entry.isDirectory())
+      throw new ModelFetchError('CONFLICT', `${path} is in the way, and not ours`, {
+        path,
+        hint: 'Move it away and run again: publishing then goes on where it stopped.',
+      });
+    removeEmptyTree(path);
+  }
+  onDisk(folder, () => {
+    rmdirSync(folder);
+  });
 }
 
 function isDirectory(path: string): boolean {

@@ -32,14 +32,20 @@ export class Spool {
     other.flush();
     this.flush();
     for await (const chunk of createReadStream(other.path) as AsyncIterable<Buffer>)
-      onDisk(this.path, () => writeSync(this.#fd, chunk));
+      this.#write(chunk);
   }
 
   flush(): void {
     if (this.#buffer === '') return;
     const text = this.#buffer;
     this.#buffer = '';
-    onDisk(this.path, () => writeSync(this.#fd, text));
+    this.#write(Buffer.from(text));
+  }
+
+  /** All of it: a volume that is nearly full takes a part without an error. */
+  #write(bytes: Buffer): void {
+    for (let done = 0; done < bytes.length;)
+      done += onDisk(this.path, () => writeSync(this.#fd, bytes, done));
   }
 
   /** Makes it durable and closes. */

@@ -1,6 +1,6 @@
 /** Where a model is put together: private folders inside the target, hence on its file system, so that publishing is rename. */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { onDisk } from '../disk.ts';
 import type { ByteRange, Digest } from '../fetcher.ts';
@@ -85,6 +85,13 @@ export class Staging {
     return this.#folders;
   }
 
+  /** Bytes on disk that `adopt` would give. */
+  held(key: string | undefined): number {
+    const leftover = key === undefined ? undefined : this.#leftovers.get(key);
+    const stats = leftover && lstatSync(leftover.path, { throwIfNoEntry: false });
+    return stats ? Math.min(stats.size, stats.blocks * 512) : 0;
+  }
+
   /** Takes over what an interrupted run had of this file: moves it to `to`. */
   adopt(key: string, to: string): Leftover | undefined {
     const leftover = this.#leftovers.get(key);
@@ -130,6 +137,8 @@ async function readJournal(dir: string, leftovers: Map<string, Leftover>): Promi
     for await (const value of readLines(join(dir, 'journal.jsonl'))) {
       const line = value as JournalLine;
       let leftover = leftovers.get(line.key);
+      // A later run took it over: its journal tells the rest.
+      if (leftover?.path !== line.path && !existsSync(line.path)) continue;
       if (leftover?.path !== line.path)
         leftovers.set(line.key, (leftover = { path: line.path, ranges: [] }));
       if ('done' in line) leftover.done = line.done;

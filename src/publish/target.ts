@@ -1,9 +1,7 @@
 /** The directory a model server reads, held for one run: its lock, its manifest, its staging area. */
 import {
   lstatSync,
-  existsSync,
   mkdirSync,
-  readdirSync,
   realpathSync,
   rmdirSync,
   rmSync,
@@ -56,14 +54,14 @@ export function targetPath(dest: string): string {
 /** Makes and locks the target, and finishes what an interrupted run began to publish. */
 export async function openTarget(dest: string, options: TargetOptions): Promise<Target> {
   const dir = targetPath(dest);
-  if (existsSync(dir) && !lstatSync(dir).isDirectory())
+  if (isSomethingElse(dir))
     throw new ModelFetchError('CONFLICT', `${dir} is not a directory`, {
       path: dir,
       hint: 'The destination is the directory that receives the model.',
     });
   const made = makeTarget(dir);
   const paths: Paths = { target: dir, own: join(dir, OWN) };
-  if (existsSync(paths.own) && !lstatSync(paths.own).isDirectory())
+  if (isSomethingElse(paths.own))
     throw new ModelFetchError('CONFLICT', `${paths.own} is not a directory`, { path: paths.own });
   onDisk(paths.own, () => mkdirSync(paths.own, { recursive: true, mode: 0o755 }));
   const release = await acquireLock(join(paths.own, 'lock'), options.lockTimeoutMs, options.signal);
@@ -73,6 +71,10 @@ export async function openTarget(dest: string, options: TargetOptions): Promise<
       options.manifest === false
         ? undefined
         : resolve(options.manifest ?? join(paths.own, 'manifest.jsonl'));
+    if (manifestPath !== undefined) {
+      const folder = dirname(manifestPath);
+      onDisk(folder, () => mkdirSync(folder, { recursive: true, mode: 0o755 }));
+    }
     const read = manifestPath === undefined ? undefined : await readManifest(manifestPath);
     const staging = await Staging.open(join(paths.own, 'staging'));
     return new OpenTarget(paths, manifestPath, read, staging, release, made);
@@ -129,18 +131,28 @@ class OpenTarget implements Target {
 
   /** Gives the target back; what is not worth keeping goes, down to folders we made ourselves. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.staging.close();
-    if (!this.#keepStaging)
-      rmSync(join(this.#paths.own, 'staging'), { recursive: true, force: true });
-    this.#release();
+    try {
+      this.staging.close();
+      if (!this.#keepStaging)
+        rmSync(join(this.#paths.own, 'staging'), { recursive: true, force: true });
+    } finally {
+      this.#release();
+    }
     const folders = [this.#paths.own];
     if (this.#made !== undefined)
       for (let at = this.#paths.target; at.startsWith(this.#made); at = dirname(at))
         folders.push(at);
-    for (const folder of folders) {
-      if (readdirSync(folder).length > 0) break;
-      rmdirSync(folder);
+    try {
+      for (const folder of folders) rmdirSync(folder);
+    } catch {
+      // Not empty: the manifest, what is kept for a resume, or another run is in there.
     }
     await Promise.resolve();
   }
+}
+
+/** Something is there, be it a link to nothing, and it is no directory. */
+function isSomethingElse(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && !stats.isDirectory();
 }

@@ -6,24 +6,12 @@ import type { Socket } from 'node:net';
 import { ModelFetchError } from '../errors.ts';
 import { judge } from './answer.ts';
 import { NotForFastLane, Refusal, type Head, type LaneJob } from './lane.ts';
+import { broken, ended, sinkSafely, type Exchange } from './exchange.ts';
 import { MAX_HEAD, parseHead, type ParsedHead } from './parse-head.ts';
 
 /** Bytes: above 128 KiB a page-cache write costs no less per byte, above 1 MiB reads gain nothing. */
 const BUFFER = 256 * 1024;
 const MAX_REFUSAL_BODY = 64 * 1024;
-
-/** What one exchange is waiting for. */
-interface Exchange {
-  readonly job: LaneJob;
-  readonly resolve: (head: Head) => void;
-  readonly reject: (error: Error) => void;
-  head: ParsedHead | undefined;
-  /** Body bytes still to come. */
-  remaining: number;
-  /** Where undelivered body bytes start in the buffer. */
-  from: number;
-  refusal: Buffer[] | undefined;
-}
 
 export class Connection {
   #socket: Socket | undefined;
@@ -301,21 +289,4 @@ export class Connection {
     }
     this.destroy();
   }
-}
-
-/** The sink's own exception becomes a rejection, like that of its promise. */
-async function sinkSafely(job: LaneJob, piece: Uint8Array): Promise<void> {
-  await job.sink(piece);
-}
-
-function broken(what: string, cause: Error): ModelFetchError {
-  return new ModelFetchError('UNAVAILABLE', `${what}: ${cause.message}`, { cause });
-}
-
-function ended(exchange: Exchange | undefined): ModelFetchError {
-  if (exchange?.head)
-    return new ModelFetchError('TRUNCATED', `the body ended ${exchange.remaining} bytes early`, {
-      uri: exchange.job.location.url,
-    });
-  return new ModelFetchError('UNAVAILABLE', 'the server closed the connection without an answer');
 }

@@ -1,5 +1,5 @@
 /** One entry, downloaded to a file in staging: parallel ranges where the source has them, checked while they arrive. */
-import { unlinkSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { ByteRange, Digest, DigestAlgorithm, Fetcher } from '../fetcher.ts';
 import { isCrc, type CrcAlgorithm } from '../verify/crc.ts';
@@ -44,10 +44,11 @@ export async function download(
       return await byRanges(transfer, source, path, required, width, journal);
   } catch (error) {
     if (!(error instanceof RangeIgnored)) throw error;
-    unlinkSync(path);
+    rmSync(path, { force: true });
     const whole = new Source(source.fetcher, { ...entry, ranges: false }, transfer.signal);
     return inOnePass(transfer, whole, path, required);
   }
+  rmSync(path, { force: true });
   return inOnePass(transfer, source, path, required);
 }
 
@@ -130,6 +131,7 @@ async function trusted(
     const crcs = await crcsOnDisk({ start, end }, digester.crcs, (into, at) => file.read(into, at));
     if (Number(crcs?.get('crc32') ?? -1) !== crc32) continue;
     digester.add({ start, end, crcs: crcs! });
+    journal.note({ start, end }, crc32);
     good.push({ start, end });
   }
   return good;

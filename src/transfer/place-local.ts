@@ -26,9 +26,6 @@ export interface Placed {
   readonly link?: string;
 }
 
-/** KServe's own mount of a claim in the initializer: its files are linked there, as KServe does. */
-const KSERVE_PVC = '/mnt/pvc/';
-
 /** Places `from` at `to`. A hard link that crosses file systems becomes a copy, which the result says. */
 export async function placeLocal(
   entry: Entry,
@@ -38,16 +35,15 @@ export async function placeLocal(
   signal: AbortSignal,
 ): Promise<Placed> {
   const size = sourceSize(entry, from);
-  const chosen = mode === 'auto' && from.startsWith(KSERVE_PVC) ? 'symlink' : mode;
-  if (chosen === 'symlink') {
+  if (mode === 'symlink') {
     const link = realpathSync.native(from);
     onDisk(to, () => {
       symlinkSync(link, to);
     });
     return { size, how: 'symlink', link };
   }
-  if (chosen === 'hard' && tryLink(from, to)) return { size, how: 'hard' };
-  if (chosen === 'auto' && tryReflink(from, to))
+  if (mode === 'hard' && tryLink(from, to)) return { size, how: 'hard' };
+  if (mode === 'auto' && tryReflink(from, to))
     return { size, how: 'reflink', crc32: await crcOf(to, signal) };
   return copy(entry, from, to, signal);
 }

@@ -1,8 +1,8 @@
 /** Exactly these bytes, whatever it takes: retries, resumes at the byte reached, fresh locations, the right lane. */
 import { ModelFetchError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
-import type { ByteRange, HttpLocation, StreamLocation } from '../fetcher.ts';
-import { NotForFastLane, Refusal, type Head, type Lane } from './lane.ts';
+import type { ByteRange, HttpLocation, Location, StreamLocation } from '../fetcher.ts';
+import { NotForFastLane, RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
 import type { RateLimit } from './rate.ts';
 import { Patience, pause, retryAfterMs, type RetryPolicy } from './retry.ts';
 import type { Slots } from './slots.ts';
@@ -40,11 +40,13 @@ export async function read(
   const patience = new Patience(transfer.retry);
   const progress = { at: request.range?.start ?? 0 };
   const slowOnly = { value: false };
+  let resumable = request.range !== undefined || canResume(source);
+  let furthest = progress.at;
   for (;;) {
     transfer.signal.throwIfAborted();
-    const reached = progress.at;
+    let location: Location | undefined;
     try {
-      const location = await source.location();
+      location = await source.location();
       if (location.kind === 'http')
         await attempt(transfer, source, location, request, progress, slowOnly);
       else if (location.kind === 'stream')
@@ -56,14 +58,17 @@ export async function read(
       return;
     } catch (error) {
       transfer.signal.throwIfAborted();
-      if (progress.at > reached) {
+      // What came before a restart and comes again is no progress.
+      if (progress.at > furthest) {
+        furthest = progress.at;
         patience.progressed();
         source.works();
       }
-      const failure = await asFailure(error, source);
+      if (error instanceof RangeIgnored && !request.range) resumable = false;
+      const failure = await asFailure(error, source, location, request);
       if (!failure) continue;
       const inMs = patience.after(failure);
-      rewindIfNeeded(transfer, source, request, progress, failure);
+      if (!resumable) rewind(transfer, source, request, progress, failure);
       transfer.report({
         type: 'retry',
         path: source.entry.path,
@@ -129,7 +134,12 @@ function held(transfer: Transfer, sunk: void | Promise<void>, bytes: number): vo
 }
 
 /** Undefined: a fresh location is there, try at once. Else the error to be patient about. */
-async function asFailure(error: unknown, source: Source): Promise<ModelFetchError | undefined> {
+async function asFailure(
+  error: unknown,
+  source: Source,
+  location: Location | undefined,
+  request: ReadRequest,
+): Promise<ModelFetchError | undefined> {
   if (error instanceof Refusal) {
     const { status, headers } = error.head;
     const { path } = source.entry;
@@ -151,16 +161,26 @@ async function asFailure(error: unknown, source: Source): Promise<ModelFetchErro
           hint: 'Run again once the upload has finished, or pin a version.',
         },
       );
-    const location = await source.location();
-    if (location.kind === 'http') await source.refused(location, error);
+    if (location?.kind === 'http') await source.refused(location, error);
     return undefined;
   }
+  if (error instanceof RangeIgnored && !request.range)
+    return new ModelFetchError(
+      'TRUNCATED',
+      `${source.entry.path} broke off, and its server cannot go on in the middle`,
+      { path: source.entry.path, uri: source.fetcher.uri, cause: error },
+    );
   if (error instanceof ModelFetchError) return error;
   throw error;
 }
 
-/** A body that broke half-way goes on where it stopped when the source has ranges; else it starts anew, if that is possible. */
-function rewindIfNeeded(
+/** Whether a plain GET that broke half-way can go on where it stopped. */
+function canResume({ entry }: Source): boolean {
+  return entry.size !== undefined && entry.ranges !== false;
+}
+
+/** A body that broke half-way and cannot go on starts anew, if whoever reads it can. */
+function rewind(
   transfer: Transfer,
   source: Source,
   request: ReadRequest,
@@ -168,9 +188,7 @@ function rewindIfNeeded(
   failure: ModelFetchError,
 ): void {
   const { entry } = source;
-  const resumable =
-    request.range !== undefined || (entry.size !== undefined && entry.ranges !== false);
-  if (resumable || progress.at === 0) return;
+  if (progress.at === 0) return;
   if (!request.restart) throw failure;
   request.restart();
   transfer.report({ type: 'progress', path: entry.path, bytes: -progress.at });

@@ -24,14 +24,14 @@ export class Source {
 
   /** Many ranges ask; one call is made. */
   async location(): Promise<Location> {
-    this.#location ??= this.#locate();
-    const location = await this.#location;
+    const asked = (this.#location ??= this.#locate());
+    const location = await asked;
     if (
       location.kind === 'http' &&
       location.expiresAt !== undefined &&
       location.expiresAt - Date.now() < RENEW_EARLY_MS
     ) {
-      this.#location = this.#locate();
+      if (this.#location === asked || !this.#location) this.#location = this.#locate();
       return this.#location;
     }
     return location;
@@ -49,16 +49,18 @@ export class Source {
   async refused(location: HttpLocation, refusal: Refusal): Promise<void> {
     const current = await this.#location?.catch(() => undefined);
     if (current !== location && current !== undefined) return;
-    if (++this.#relocations > MAX_RELOCATIONS) throw refusedForGood(location, refusal);
-    this.#relocating ??= this.#locate({
-      location,
-      status: refusal.head.status,
-      headers: refusal.head.headers,
-      body: refusal.body,
-    }).finally(() => {
-      this.#relocating = undefined;
-    });
-    this.#location = this.#relocating;
+    if (!this.#relocating) {
+      if (++this.#relocations > MAX_RELOCATIONS) throw refusedForGood(location, refusal);
+      this.#relocating = this.#locate({
+        location,
+        status: refusal.head.status,
+        headers: refusal.head.headers,
+        body: refusal.body,
+      }).finally(() => {
+        this.#relocating = undefined;
+      });
+      this.#location = this.#relocating;
+    }
     await this.#relocating;
   }
 

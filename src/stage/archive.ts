@@ -1,0 +1,192 @@
+/** A model that is one archive: told by name and content, checked as a whole, unpacked into a tree of its own. */
+import { closeSync, constants, lstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs';
+import { basename, join, relative } from 'node:path';
+import { drain } from '../drain.ts';
+import { ModelFetchError } from '../errors.ts';
+import type { ArchiveFormat, Digest, Entry } from '../fetcher.ts';
+import type { PlanItem } from '../plan/plan.ts';
+import { inOrder } from '../transfer/in-order.ts';
+import { localBytes } from '../transfer/place-local.ts';
+import type { Source } from '../transfer/source.ts';
+import { archiveFormat } from '../unpack/format.ts';
+import { defaultLimits, unpack, type ArchiveSource, type UnpackedFile } from '../unpack/unpack.ts';
+import { checkedStream } from '../verify/checked-stream.ts';
+import { bring, checkPlaced } from './bring.ts';
+import type { StageContext } from './context.ts';
+import { record, recordFile, sameBytes } from './record.ts';
+
+/** Bytes looked at to tell an archive. */
+const HEAD = 1024;
+
+/** A sole file whose name says nothing may be an archive by its content. */
+export function hiddenArchive(entry: Entry, file: string): ArchiveFormat | undefined {
+  return archiveFormat(basename(entry.path), headOf(file));
+}
+
+/** A tar is unpacked while it arrives. A zip has its table of contents at the end: it is put on disk first. */
+export async function stageArchive(
+  context: StageContext,
+  item: PlanItem,
+  source: Source,
+): Promise<void> {
+  const { entry } = item;
+  const { transfer, fetcher, required } = context;
+  const location = await source.location();
+  if (location.kind === 'file') {
+    const format = entry.archive?.format ?? mustBeArchive(context, entry, headOf(location.path));
+    const against = await checkPlaced(context, entry, location.path, required);
+    await unpackLocal(context, item, location.path, format);
+    record(context, item, 'archive', against);
+    return;
+  }
+  let learnt: readonly Digest[] = [];
+  const bytes = inOrder(transfer, source, (digests) => {
+    learnt = [...learnt, ...digests];
+  });
+  const checked = checkedStream(bytes, required, () => [...(entry.digests ?? []), ...learnt], {
+    uri: fetcher.uri,
+    path: entry.path,
+  });
+  const peeked = await peek(checked.bytes, HEAD);
+  const format = entry.archive?.format ?? mustBeArchive(context, entry, peeked.head);
+  if (format === 'zip') {
+    await checked.bytes.return(undefined);
+    await stageZip(context, item, source);
+    return;
+  }
+  await unpackInto(context, item, format, {
+    name: entry.path,
+    uri: fetcher.uri,
+    ...(entry.size !== undefined && { size: entry.size }),
+    stream: () => peeked.rest,
+  });
+  // An unpacker may stop at its own end mark: the digest is of every byte.
+  await drain(checked.bytes);
+  const { size, crc32, against } = checked.result();
+  transfer.report({ type: 'verified', path: entry.path, bytes: size, crc32, against });
+  record(context, item, 'archive', against);
+}
+
+async function stageZip(context: StageContext, item: PlanItem, source: Source): Promise<void> {
+  const spool = join(context.staging.dir, `archive-${String(item.id)}`);
+  const done = await bring(context, source, spool);
+  await unpackLocal(context, item, spool, 'zip');
+  rmSync(spool);
+  record(context, item, 'archive', done.against);
+}
+
+function mustBeArchive(context: StageContext, entry: Entry, head: Uint8Array): ArchiveFormat {
+  const format = archiveFormat(basename(entry.path), head);
+  if (format) return format;
+  throw new ModelFetchError('BAD_ARCHIVE', `${entry.path} is named like an archive, but is none`, {
+    uri: context.fetcher.uri,
+    path: entry.path,
+    hint: 'Check what the source holds (an error page?), or pass --unpack never.',
+  });
+}
+
+function headOf(path: string): Uint8Array {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    const head = Buffer.alloc(HEAD);
+    return head.subarray(0, readSync(fd, head, 0, HEAD, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export async function unpackLocal(
+  context: StageContext,
+  item: PlanItem,
+  path: string,
+  format: ArchiveFormat,
+): Promise<void> {
+  const { entry } = item;
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    const { size } = lstatSync(path);
+    await unpackInto(context, item, format, {
+      name: entry.path,
+      uri: context.fetcher.uri,
+      size,
+      stream: () => localBytes(entry, path, context.transfer.signal),
+      read: (start, end) => {
+        const bytes = Buffer.allocUnsafe(end - start);
+        let at = 0;
+        while (at < bytes.length) {
+          const got = readSync(fd, bytes, at, bytes.length - at, start + at);
+          if (got === 0) break;
+          at += got;
+        }
+        return Promise.resolve(bytes.subarray(0, at));
+      },
+    });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function unpackInto(
+  context: StageContext,
+  item: PlanItem,
+  format: ArchiveFormat,
+  source: ArchiveSource,
+): Promise<void> {
+  const { staging, transfer } = context;
+  const { entry, id } = item;
+  const into = staging.newTree();
+  const files: UnpackedFile[] = [];
+  const total = await unpack(source, {
+    into,
+    format,
+    ...(entry.archive?.strip !== undefined && { strip: entry.archive.strip }),
+    limits: defaultLimits,
+    signal: transfer.signal,
+    onFile: (file) => {
+      files.push(file);
+    },
+  });
+  for (const folder of foldersIn(into)) context.obstacles.checkFolder(folder);
+  for (const file of files) {
+    context.claim(file.path);
+    context.obstacles.check(file.path, sameBytes(file));
+    recordFile(context, id, file.path, join(into, file.path), file);
+  }
+  transfer.report({
+    type: 'unpacked',
+    path: entry.path,
+    format,
+    files: total.files,
+    bytes: total.bytes,
+  });
+}
+
+/** Empty ones included: they are published too. */
+function foldersIn(root: string): string[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+}
+
+/** At least `least` first bytes, and the whole stream again from its start. */
+async function peek(
+  bytes: AsyncGenerator<Uint8Array>,
+  least: number,
+): Promise<{ head: Buffer; rest: AsyncGenerator<Uint8Array> }> {
+  const held: Buffer[] = [];
+  let length = 0;
+  while (length < least) {
+    const step = await bytes.next();
+    if (step.done === true) break;
+    held.push(Buffer.from(step.value));
+    length += step.value.length;
+  }
+  const head = Buffer.concat(held);
+  async function* rest(): AsyncGenerator<Uint8Array> {
+    yield head;
+    // Not `for await`: the caller reads on to the very end after the unpacker has stopped.
+    for (let step = await bytes.next(); step.done !== true; step = await bytes.next())
+      yield step.value;
+  }
+  return { head, rest: rest() };
+}

@@ -1,0 +1,56 @@
+/** What is staged is written down at once: lines of the manifest to come. */
+import { lstatSync, type Stats } from 'node:fs';
+import type { Digest } from '../fetcher.ts';
+import type { PlanItem } from '../plan/plan.ts';
+import type { ManifestEntry, ManifestFile } from '../publish/manifest.ts';
+import { crcOfFileSync } from '../publish/verify.ts';
+import type { StageContext } from './context.ts';
+
+/** A foreign file of the very same bytes is no obstacle. */
+export function sameBytes(file: {
+  size: number;
+  crc32?: string;
+}): (existing: string, stats: Stats) => boolean {
+  return (existing, stats) =>
+    stats.size === file.size && file.crc32 !== undefined && crcOfFileSync(existing) === file.crc32;
+}
+
+export function recordFile(
+  context: StageContext,
+  id: number,
+  path: string,
+  file: string,
+  done: { size: number; crc32?: string; link?: string },
+): void {
+  const stats = lstatSync(file, { bigint: true });
+  const line: ManifestFile = {
+    path,
+    size: done.size,
+    ...(done.crc32 !== undefined && done.crc32 !== '' && { crc32: done.crc32 }),
+    ...(done.link !== undefined && { link: done.link }),
+    mtimeNs: String(stats.mtimeNs),
+    ino: String(stats.ino),
+    entry: id,
+  };
+  context.staging.files.line({ file: line });
+  context.onFile({ size: done.size, kept: false });
+}
+
+export function record(
+  context: StageContext,
+  item: PlanItem,
+  as: ManifestEntry['as'],
+  against: readonly Digest[],
+): void {
+  const { path, size, version } = item.entry;
+  const line: ManifestEntry = {
+    id: item.id,
+    source: context.source,
+    path,
+    ...(size !== undefined && { size }),
+    ...(version !== undefined && { version }),
+    as,
+    ...(against.length > 0 && { against }),
+  };
+  context.staging.entries.line({ entry: line });
+}

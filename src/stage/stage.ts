@@ -1,0 +1,44 @@
+/** One entry of the plan becomes files in staging: copied, downloaded or unpacked, and checked. */
+import { rmSync } from 'node:fs';
+import type { PlanItem } from '../plan/plan.ts';
+import { Source } from '../transfer/source.ts';
+import { hiddenArchive, stageArchive, unpackLocal } from './archive.ts';
+import { bring } from './bring.ts';
+import type { StageContext } from './context.ts';
+import { record, recordFile, sameBytes } from './record.ts';
+
+export async function stageItem(context: StageContext, item: PlanItem): Promise<void> {
+  if (item.how === 'keep') {
+    record(context, item, item.previous.as, item.previous.against ?? []);
+    for (const file of item.files) {
+      if (item.previous.as === 'archive') context.claim(file.path);
+      context.staging.files.line({ file: { ...file, entry: item.id } });
+      context.onFile({ size: file.size, kept: true });
+    }
+    return;
+  }
+  const source = new Source(context.fetcher, item.entry, context.transfer.signal);
+  if (item.how === 'unpack') await stageArchive(context, item, source);
+  else await stageFile(context, item, source);
+}
+
+async function stageFile(context: StageContext, item: PlanItem, source: Source): Promise<void> {
+  const { entry, id } = item;
+  context.obstacles.check(
+    entry.path,
+    (_, stats) => entry.size === undefined || stats.size === entry.size,
+  );
+  const file = context.staging.place(context.tree, entry.path);
+  const done = await bring(context, source, file);
+  const format = item.sole && context.unpack === 'auto' ? hiddenArchive(entry, file) : undefined;
+  if (format) {
+    context.release(entry.path);
+    await unpackLocal(context, item, file, format);
+    rmSync(file);
+    record(context, item, 'archive', done.against);
+    return;
+  }
+  context.obstacles.check(entry.path, sameBytes(done));
+  record(context, item, 'file', done.against);
+  recordFile(context, id, entry.path, file, done);
+}

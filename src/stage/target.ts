@@ -1,0 +1,257 @@
+/** Everything for one target: its sources become one plan, one staging area, one publish. */
+import { statfsSync } from 'node:fs';
+import { ModelFetchError } from '../errors.ts';
+import type { Fetcher } from '../fetcher.ts';
+import type { LinkMode } from '../options.ts';
+import { Collisions } from '../plan/collisions.ts';
+import { makeFilter } from '../plan/filter.ts';
+import { Fingerprint } from '../plan/fingerprint.ts';
+import { makePlan, type PlanItem } from '../plan/plan.ts';
+import { obstacles, type Obstacles } from '../publish/in-the-way.ts';
+import { openTarget, type Target } from '../publish/target.ts';
+import { bytesUntouched, looksUntouched } from '../publish/verify.ts';
+import { redactText } from '../redact.ts';
+import { listPatiently, type Run } from '../run.ts';
+import { resumeKey } from './bring.ts';
+import type { StageContext } from './context.ts';
+import { stageItem } from './stage.ts';
+import { pool } from '../transfer/pool.ts';
+import type { Transfer } from '../transfer/read.ts';
+
+import { count, type Tally } from './tally.ts';
+import {
+  discardIfHopeless,
+  letGo,
+  Staged,
+  unexpected,
+  type StagedSource,
+  type StagedTarget,
+} from './staged-target.ts';
+
+/** Ranges of one file at a time: more of them wait for each other. */
+const MOST_RANGES = 16;
+
+/** Everything of `uris`, whole and checked in the staging area of `dest`. Throws, and leaves no visible trace. */
+export async function stageTarget(
+  run: Run,
+  dest: string,
+  uris: readonly string[],
+): Promise<StagedTarget> {
+  const started = performance.now();
+  const { settings } = run;
+  const target = await openTarget(dest, {
+    manifest: settings.manifest,
+    lockTimeoutMs: settings.lockTimeoutMs,
+    signal: run.signal,
+  });
+  const tally: Tally = { files: 0, bytes: 0, kept: 0, fetchedBytes: 0, retries: 0, verified: {} };
+  const fetchers: Fetcher[] = [];
+  try {
+    const staged = await stageSources(run, target, uris, tally, fetchers);
+    return new Staged(run, target, staged, tally, started);
+  } catch (error) {
+    discardIfHopeless(target, error);
+    await letGo(fetchers, target);
+    throw error;
+  }
+}
+
+/** What all sources of a target share while it is staged. */
+interface Shared {
+  readonly run: Run;
+  readonly target: Target;
+  readonly tally: Tally;
+  readonly transfer: Transfer;
+  readonly collisions: Collisions;
+  readonly obstacles: Obstacles;
+  readonly tree: string;
+  /** Throws `NO_SPACE` when these bytes more do not fit. */
+  readonly reserve: (bytes: number) => void;
+  /** Ends what is under way after a failure. */
+  readonly stop: (error: unknown) => void;
+}
+
+async function stageSources(
+  run: Run,
+  target: Target,
+  uris: readonly string[],
+  tally: Tally,
+  fetchers: Fetcher[],
+): Promise<StagedSource[]> {
+  const stop = new AbortController();
+  const transfer = run.transfer(linked(run.signal, stop));
+  const shared: Shared = {
+    run,
+    target,
+    tally,
+    transfer: {
+      ...transfer,
+      report: (event) => {
+        count(tally, event);
+        transfer.report(event);
+      },
+    },
+    collisions: new Collisions(),
+    obstacles: obstacles(target.dir, target.ours, run.settings.overwrite),
+    tree: target.staging.newTree(),
+    reserve: roomCheck(target.dir),
+    stop: (error) => {
+      stop.abort(error);
+    },
+  };
+  const sources: StagedSource[] = [];
+  let nextId = 0;
+  for (const [index, uri] of uris.entries()) {
+    const fetcher = await run.resolve(uri, scratchIn(target));
+    fetchers.push(fetcher);
+    announce(run, fetcher);
+    const source = await stageSource(shared, fetcher, uri, index, nextId);
+    nextId += source.entries;
+    sources.push(source);
+  }
+  return sources;
+}
+
+async function stageSource(
+  shared: Shared,
+  fetcher: Fetcher,
+  uri: string,
+  index: number,
+  firstId: number,
+): Promise<StagedSource> {
+  const { run, target, tally } = shared;
+  const { settings } = run;
+  const context = contextOf(shared, fetcher, uri, index);
+  const fingerprint = new Fingerprint();
+  const plan = makePlan(listPatiently(run, fetcher), {
+    from: context.from,
+    uri: fetcher.uri,
+    wanted: makeFilter(settings.include, settings.exclude),
+    unpack: settings.unpack,
+    required: context.required,
+    previous: target.current,
+    collisions: shared.collisions,
+    fingerprint,
+    firstId,
+    untouched: async (file) =>
+      looksUntouched(target.dir, file) || bytesUntouched(target.dir, file, run.signal),
+  });
+  const before = { ...tally };
+  let moved = false;
+  const watched = watchPlan(plan, ({ how, entry }) => {
+    if (how === 'keep') return;
+    moved = true;
+    shared.reserve((entry.size ?? 0) - target.staging.held(resumeKey(context.from, entry)));
+  });
+  await pool(watched, settings.concurrency, (item) => stageItem(context, item), shared.stop);
+  settings.report({
+    type: 'listed',
+    uri: redactText(fetcher.uri),
+    files: tally.files - before.files,
+    bytes: tally.bytes - before.bytes,
+    kept: tally.kept - before.kept,
+  });
+  return {
+    from: context.from,
+    uri: redactText(fetcher.uri),
+    ...(fetcher.revision !== undefined && { revision: fetcher.revision }),
+    fingerprint: fingerprint.value(),
+    entries: fingerprint.count,
+    fetcher,
+    moved,
+  };
+}
+
+function contextOf(shared: Shared, fetcher: Fetcher, uri: string, index: number): StageContext {
+  const { run, target, tally, collisions } = shared;
+  const { settings } = run;
+  return {
+    transfer: shared.transfer,
+    fetcher,
+    source: index,
+    from: redactText(uri),
+    staging: target.staging,
+    tree: shared.tree,
+    obstacles: shared.obstacles,
+    required: settings.checksum ? [settings.checksum] : [],
+    link: linkMode(settings.link, uri),
+    unpack: settings.unpack,
+    width: Math.min(settings.concurrency, MOST_RANGES),
+    claim: (path) => {
+      collisions.add(path, fetcher.uri);
+    },
+    release: (path) => {
+      collisions.release(path);
+    },
+    onFile: ({ size, kept }) => {
+      tally.files++;
+      tally.bytes += size;
+      if (kept) tally.kept++;
+    },
+  };
+}
+
+/** KServe's own mount of a claim is there for the server too, at the same path: its files are linked, as KServe does. */
+function linkMode(link: LinkMode, uri: string): LinkMode {
+  return link === 'auto' && /^(?:file:\/\/)?\/mnt\/pvc\//.test(uri) ? 'symlink' : link;
+}
+
+function announce(run: Run, fetcher: Fetcher): void {
+  const { expectRevision, report } = run.settings;
+  report({
+    type: 'resolved',
+    uri: redactText(fetcher.uri),
+    ...(fetcher.revision !== undefined && { revision: fetcher.revision }),
+  });
+  if (
+    expectRevision !== undefined &&
+    fetcher.revision !== undefined &&
+    fetcher.revision !== expectRevision
+  )
+    throw unexpected(fetcher, expectRevision, fetcher.revision);
+}
+
+async function* watchPlan(
+  plan: AsyncIterable<PlanItem>,
+  look: (item: PlanItem) => void,
+): AsyncGenerator<PlanItem> {
+  for await (const item of plan) {
+    look(item);
+    yield item;
+  }
+}
+
+/** Refuses as soon as what was listed cannot fit, long before the disk is full. */
+function roomCheck(dir: string): (bytes: number) => void {
+  const { bavail, bsize } = statfsSync(dir);
+  const room = bavail * bsize;
+  let needed = 0;
+  return (bytes) => {
+    needed += bytes;
+    if (needed > room)
+      throw new ModelFetchError(
+        'NO_SPACE',
+        `the model needs at least ${String(needed)} bytes, and ${String(room)} are free in ${dir}`,
+        {
+          path: dir,
+          hint: "Give the volume more room (emptyDir's sizeLimit counts too).",
+        },
+      );
+  };
+}
+
+function scratchIn(target: Target): () => Promise<string> {
+  return () => Promise.resolve(target.staging.newScratch());
+}
+
+function linked(outer: AbortSignal, inner: AbortController): AbortSignal {
+  if (outer.aborted) inner.abort(outer.reason);
+  outer.addEventListener(
+    'abort',
+    () => {
+      inner.abort(outer.reason);
+    },
+    { once: true, signal: inner.signal },
+  );
+  return inner.signal;
+}
