@@ -118,7 +118,6 @@ async function planEntry(
   options: PlanOptions,
 ): Promise<PlanItem> {
   const archive = isArchive(entry, sole, options.unpack);
-  const as = archive ? 'archive' : 'file';
   if (!archive) options.collisions.add(entry.path, options.uri);
   const previous = options.previous?.entries.get(entryKey(options.from, entry.path));
   if (
@@ -129,8 +128,10 @@ async function planEntry(
   ) {
     const files = options.previous.filesOf.get(previous.id) ?? [];
     const unpacked = previous.as === 'archive';
-    // A file whose name did not tell that it is an archive may have been unpacked by its content.
-    const fits = previous.as === as || (unpacked && sole && options.unpack === 'auto');
+    // A file whose name did not tell that it is an archive may have been unpacked by its content, and the other way round.
+    const fits = archive
+      ? previous.as !== 'file'
+      : !unpacked || (sole && options.unpack === 'auto');
     if (fits && files.length > 0 && (await all(files, options.untouched))) {
       if (unpacked && !archive) options.collisions.release(entry.path);
       return { id, entry, sole, how: 'keep', previous, files };

@@ -159,11 +159,15 @@ function evict(path: string, holder: Holder): void {
 
 /** Removes what runs that were killed while they waited have left beside the lease. */
 function sweep(path: string, mine: string): void {
-  for (const name of readdirSync(dirname(path))) {
-    const file = join(dirname(path), name);
-    if (!name.startsWith(`${basename(path)}.`) || file === mine) continue;
-    const holder = readHolder(file);
-    if (holder && dead(holder, file, mine)) rmSync(file, { force: true });
+  try {
+    for (const name of readdirSync(dirname(path))) {
+      const file = join(dirname(path), name);
+      if (!name.startsWith(`${basename(path)}.`) || file === mine) continue;
+      const holder = readHolder(file);
+      if (holder && dead(holder, file, mine)) rmSync(file, { force: true });
+    }
+  } catch {
+    // It is only tidying up: the lease is held.
   }
 }
 

@@ -33,7 +33,8 @@ export interface ManifestEntry {
   readonly path: string;
   readonly size?: number;
   readonly version?: string;
-  readonly as: 'file' | 'archive';
+  /** `lookalike`: named like an archive, and left as the file it is because its content is none. */
+  readonly as: 'file' | 'archive' | 'lookalike';
   /** What the bytes were checked against. */
   readonly against?: readonly Digest[];
 }

@@ -1,6 +1,6 @@
 /** Where a model is put together: private folders inside the target, hence on its file system, so that publishing is rename. */
 import { randomUUID } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { onDisk } from '../disk.ts';
 import type { ByteRange, Digest } from '../fetcher.ts';
@@ -35,6 +35,7 @@ export class Staging {
   readonly #folders = new Set<string>();
   readonly #leftovers: ReadonlyMap<string, Leftover>;
   #trees = 0;
+  #noted = false;
 
   private constructor(root: string, leftovers: ReadonlyMap<string, Leftover>) {
     this.id = randomUUID();
@@ -50,7 +51,12 @@ export class Staging {
   static async open(root: string): Promise<Staging> {
     onDisk(root, () => mkdirSync(root, { recursive: true, mode: 0o755 }));
     const leftovers = new Map<string, Leftover>();
-    for (const name of readdirSync(root)) await readJournal(join(root, name), leftovers);
+    for (const name of readdirSync(root)) {
+      const dir = join(root, name);
+      await readJournal(dir, leftovers);
+      const worth = [...leftovers.values()].some(({ path }) => path.startsWith(`${dir}/`));
+      if (!worth) onDisk(dir, () => rmSync(dir, { recursive: true, force: true }));
+    }
     return new Staging(root, leftovers);
   }
 
@@ -118,8 +124,14 @@ export class Staging {
     this.#journal.close();
   }
 
+  /** Nothing in it would save a later run a download. */
+  get worthless(): boolean {
+    return !this.#noted && this.#leftovers.size === 0;
+  }
+
   /** Written through at once: what is not noted is fetched again. Not synced: what is noted is checked again. */
   #note(line: JournalLine): void {
+    this.#noted = true;
     this.#journal.line(line);
     this.#journal.flush();
   }

@@ -1,11 +1,5 @@
 /** The directory a model server reads, held for one run: its lock, its manifest, its staging area. */
-import {
-  lstatSync,
-  mkdirSync,
-  realpathSync,
-  rmdirSync,
-  rmSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { onDisk } from '../disk.ts';
 import { ModelFetchError } from '../errors.ts';
@@ -133,7 +127,7 @@ class OpenTarget implements Target {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.staging.close();
-      if (!this.#keepStaging)
+      if (!this.#keepStaging || this.staging.worthless)
         rmSync(join(this.#paths.own, 'staging'), { recursive: true, force: true });
     } finally {
       this.#release();

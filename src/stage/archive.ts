@@ -23,21 +23,25 @@ export function hiddenArchive(entry: Entry, file: string): ArchiveFormat | undef
   return archiveFormat(basename(entry.path), headOf(file));
 }
 
-/** A tar is unpacked while it arrives. A zip has its table of contents at the end: it is put on disk first. */
+/**
+ * A tar is unpacked while it arrives. A zip has its table of contents at the end: it is put on disk first. False: it is a file
+ * like any other after all.
+ */
 export async function stageArchive(
   context: StageContext,
   item: PlanItem,
   source: Source,
-): Promise<void> {
+): Promise<boolean> {
   const { entry } = item;
   const { transfer, fetcher, required } = context;
   const location = await source.location();
   if (location.kind === 'file') {
-    const format = entry.archive?.format ?? mustBeArchive(context, entry, headOf(location.path));
+    const format = formatOf(context, entry, headOf(location.path));
+    if (!format) return false;
     const against = await checkPlaced(context, entry, location.path, required);
     await unpackLocal(context, item, location.path, format);
     record(context, item, 'archive', against);
-    return;
+    return true;
   }
   let learnt: readonly Digest[] = [];
   const bytes = inOrder(transfer, source, (digests) => {
@@ -48,11 +52,11 @@ export async function stageArchive(
     path: entry.path,
   });
   const peeked = await peek(checked.bytes, HEAD);
-  const format = entry.archive?.format ?? mustBeArchive(context, entry, peeked.head);
-  if (format === 'zip') {
+  const format = formatOf(context, entry, peeked.head);
+  if (format === undefined || format === 'zip') {
     await checked.bytes.return(undefined);
-    await stageZip(context, item, source);
-    return;
+    if (format === 'zip') await stageZip(context, item, source);
+    return format === 'zip';
   }
   await unpackInto(context, item, format, {
     name: entry.path,
@@ -65,6 +69,7 @@ export async function stageArchive(
   const { size, crc32, against } = checked.result();
   transfer.report({ type: 'verified', path: entry.path, bytes: size, crc32, against });
   record(context, item, 'archive', against);
+  return true;
 }
 
 async function stageZip(context: StageContext, item: PlanItem, source: Source): Promise<void> {
@@ -75,14 +80,28 @@ async function stageZip(context: StageContext, item: PlanItem, source: Source): 
   record(context, item, 'archive', done.against);
 }
 
-function mustBeArchive(context: StageContext, entry: Entry, head: Uint8Array): ArchiveFormat {
-  const format = archiveFormat(basename(entry.path), head);
-  if (format) return format;
-  throw new ModelFetchError('BAD_ARCHIVE', `${entry.path} is named like an archive, but is none`, {
+/** Undefined: named like an archive, but known to be something else under such names, and left as it is. */
+function formatOf(
+  context: StageContext,
+  entry: Entry,
+  head: Uint8Array,
+): ArchiveFormat | undefined {
+  const { archive, path } = entry;
+  const details = {
     uri: context.fetcher.uri,
-    path: entry.path,
+    path,
     hint: 'Check what the source holds (an error page?), or pass --unpack never.',
-  });
+  };
+  try {
+    const format = archive?.format ?? archiveFormat(basename(path), head);
+    if (format !== undefined || archive === undefined) return format;
+  } catch (error) {
+    throw new ModelFetchError('BAD_ARCHIVE', (error as Error).message, {
+      ...details,
+      cause: error,
+    });
+  }
+  throw new ModelFetchError('BAD_ARCHIVE', `${path} is no archive`, details);
 }
 
 function headOf(path: string): Uint8Array {

@@ -11,15 +11,17 @@ export async function stageItem(context: StageContext, item: PlanItem): Promise<
   if (item.how === 'keep') {
     record(context, item, item.previous.as, item.previous.against ?? []);
     for (const file of item.files) {
-      if (item.previous.as === 'archive') context.claim(file.path);
+      if (item.previous.as !== 'file') context.claim(file.path);
       context.staging.files.line({ file: { ...file, entry: item.id } });
       context.onFile({ size: file.size, kept: true });
     }
     return;
   }
   const source = new Source(context.fetcher, item.entry, context.transfer.signal);
-  if (item.how === 'unpack') await stageArchive(context, item, source);
-  else await stageFile(context, item, source);
+  const unpacked = item.how === 'unpack' && (await stageArchive(context, item, source));
+  if (unpacked) return;
+  if (item.how === 'unpack') context.claim(item.entry.path);
+  await stageFile(context, item, source);
 }
 
 async function stageFile(context: StageContext, item: PlanItem, source: Source): Promise<void> {
@@ -39,6 +41,6 @@ async function stageFile(context: StageContext, item: PlanItem, source: Source):
     return;
   }
   context.obstacles.check(entry.path, sameBytes(done));
-  record(context, item, 'file', done.against);
+  record(context, item, item.how === 'unpack' ? 'lookalike' : 'file', done.against);
   recordFile(context, id, entry.path, file, done);
 }
