@@ -10,7 +10,7 @@ import { Collisions } from './plan/collisions.ts';
 import { makeFilter } from './plan/filter.ts';
 import { Fingerprint } from './plan/fingerprint.ts';
 import { makePlan, selected } from './plan/plan.ts';
-import { readManifest } from './publish/manifest.ts';
+import { knownAs, readManifest } from './publish/manifest.ts';
 import { OWN, targetPath } from './publish/target.ts';
 import { bytesUntouched, looksUntouched, verify } from './publish/verify.ts';
 import { redactText } from './redact.ts';
@@ -137,9 +137,9 @@ async function planTarget(run: Run, dest: string, uris: readonly string[]): Prom
     const fetcher = await run.resolve(uri, noScratch);
     const fingerprint = new Fingerprint();
     const plan = makePlan(listPatiently(run, fetcher), {
-      from: redactText(uri),
+      from: knownAs(previous, redactText(uri), redactText(fetcher.uri)),
       uri: fetcher.uri,
-      wanted: makeFilter(settings.include, settings.exclude),
+      wanted: makeFilter(settings, fetcher),
       unpack: settings.unpack,
       required: settings.checksum ? [settings.checksum] : [],
       previous,
@@ -171,9 +171,8 @@ export async function* listModel(uri: string, options: FetchOptions = {}): Async
   try {
     const fetcher = await run.resolve(uri, noScratch);
     try {
-      const { include, exclude } = run.settings;
       yield* selected(listPatiently(run, fetcher), {
-        wanted: makeFilter(include, exclude),
+        wanted: makeFilter(run.settings, fetcher),
         collisions: new Collisions(),
         fingerprint: new Fingerprint(),
         uri: fetcher.uri,

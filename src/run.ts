@@ -8,8 +8,13 @@ import type { Lane } from './transfer/lane.ts';
 import { RateLimit } from './transfer/rate.ts';
 import type { Transfer } from './transfer/read.ts';
 import { connectionRefused, pause } from './transfer/retry.ts';
+import { Climb } from './transfer/climb.ts';
 import { Slots } from './transfer/slots.ts';
+import { steer } from './transfer/steering.ts';
 
+/** Requests at a time to begin with, and at most, unless a number was asked for. */
+const FIRST_REQUESTS = 16;
+const MOST_REQUESTS = 64;
 /** How many resolvers may point at each other. */
 const MAX_INDIRECTIONS = 5;
 
@@ -43,7 +48,10 @@ export function openRun(options: FetchOptions): Run {
   );
   const fastLane: Lane = async (job) => (await fast()).lane(job);
   const slowLane: Lane = async (job) => (await slow())(job);
-  const slots = new Slots(settings.concurrency);
+  const most = settings.concurrency ?? MOST_REQUESTS;
+  const start = settings.concurrency ?? FIRST_REQUESTS;
+  const slots = new Slots(start);
+  const steering = steer(slots, new Climb({ start, least: settings.concurrency ?? 1, most }));
   const rate = settings.limitRate === undefined ? undefined : new RateLimit(settings.limitRate);
   const client: HttpClient = {
     request: async (url, request) => (await http()).request(url, { signal, ...request }),
@@ -81,18 +89,26 @@ export function openRun(options: FetchOptions): Run {
       fast: fastLane,
       slow: slowLane,
       slots,
+      steering,
+      most,
       retry: { attempts: settings.attempts, connectGraceMs: settings.connectGraceMs },
-      stallMs: settings.stallTimeoutMs,
+      stallMs: timerMs(settings.stallTimeoutMs),
       rate,
       report: settings.report,
       signal: own,
     }),
     [Symbol.asyncDispose]: async () => {
       end();
+      steering.stop();
       if (fast.started) (await fast()).close();
       if (network.started) (await network()).close();
     },
   };
+}
+
+/** Node's timers hold 31 bits, 24.8 days; with more they go off at once. */
+function timerMs(ms: number): number {
+  return Math.min(ms, 2 ** 31 - 1);
 }
 
 /** Ends with the caller's signal or at the deadline, each as our own error. */
@@ -119,7 +135,7 @@ function runSignal(settings: Settings): { signal: AbortSignal; end: () => void }
               hint: 'Raise --timeout; what was downloaded is kept for the next run.',
             }),
           );
-        }, timeoutMs);
+        }, timerMs(timeoutMs));
   return {
     signal: controller.signal,
     end: () => {

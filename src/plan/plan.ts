@@ -31,7 +31,7 @@ export type PlanItem = {
 );
 
 export interface PlanOptions {
-  /** The source as asked for, redacted: under which the previous manifest knows it. */
+  /** The name under which the previous manifest knows the source. */
   readonly from: string;
   readonly uri: string;
   readonly wanted: (path: string) => boolean;

@@ -69,6 +69,19 @@ export interface Manifest {
   readonly filesOf: ReadonlyMap<number, readonly ManifestFile[]>;
 }
 
+/** The name by which `manifest` knows a source, which may have been written otherwise then: `/m` and `file:///m` are one. */
+export function knownAs(manifest: Manifest | undefined, from: string, uri: string): string {
+  const same = manifest?.header.sources.find((source) => sameSource(source, { from, uri }));
+  return same?.from ?? from;
+}
+
+export function sameSource(
+  a: Pick<ManifestSource, 'from' | 'uri'>,
+  b: Pick<ManifestSource, 'from' | 'uri'>,
+): boolean {
+  return a.from === b.from || a.uri === b.uri;
+}
+
 export function entryKey(from: string, path: string): string {
   return `${from}\n${path}`;
 }

@@ -9,7 +9,7 @@ import { makeFilter } from '../plan/filter.ts';
 import { Fingerprint } from '../plan/fingerprint.ts';
 import { selected } from '../plan/plan.ts';
 import { syncDirectories } from '../publish/durable.ts';
-import type { ManifestHeader, ManifestSource } from '../publish/manifest.ts';
+import { sameSource, type ManifestHeader, type ManifestSource } from '../publish/manifest.ts';
 import { Spool } from '../publish/spool.ts';
 import { type Target } from '../publish/target.ts';
 import { listPatiently, type Run } from '../run.ts';
@@ -111,7 +111,7 @@ export class Staged implements StagedTarget {
     if (fetcher.revision !== undefined || !moved) return;
     const now = new Fingerprint();
     const again = selected(listPatiently(this.#run, fetcher), {
-      wanted: makeFilter(settings.include, settings.exclude),
+      wanted: makeFilter(settings, fetcher),
       collisions: new Collisions(),
       fingerprint: now,
       uri: fetcher.uri,
@@ -137,7 +137,7 @@ export class Staged implements StagedTarget {
       header.sources.length === this.#sources.length &&
       header.sources.every(
         (old, i) =>
-          old.from === this.#sources[i]!.from && old.fingerprint === this.#sources[i]!.fingerprint,
+          sameSource(old, this.#sources[i]!) && old.fingerprint === this.#sources[i]!.fingerprint,
       )
     );
   }

@@ -7,6 +7,7 @@ import { Collisions } from '../plan/collisions.ts';
 import { makeFilter } from '../plan/filter.ts';
 import { Fingerprint } from '../plan/fingerprint.ts';
 import { makePlan, type PlanItem } from '../plan/plan.ts';
+import { knownAs } from '../publish/manifest.ts';
 import { obstacles, type Obstacles } from '../publish/in-the-way.ts';
 import { openTarget, type Target } from '../publish/target.ts';
 import { bytesUntouched, looksUntouched } from '../publish/verify.ts';
@@ -28,8 +29,8 @@ import {
   type StagedTarget,
 } from './staged-target.ts';
 
-/** Ranges of one file at a time: more of them wait for each other. */
-const MOST_RANGES = 16;
+/** Ranges of one file begun at a time; how many really run is for the slots to say. */
+const MOST_RANGES = 64;
 
 /** Everything of `uris`, whole and checked in the staging area of `dest`. Throws, and leaves no visible trace. */
 export async function stageTarget(
@@ -119,14 +120,14 @@ async function stageSource(
   index: number,
   firstId: number,
 ): Promise<StagedSource> {
-  const { run, target, tally } = shared;
+  const { run, target } = shared;
   const { settings } = run;
   const context = contextOf(shared, fetcher, uri, index);
   const fingerprint = new Fingerprint();
   const plan = makePlan(listPatiently(run, fetcher), {
-    from: context.from,
+    from: knownAs(target.current, context.from, redactText(fetcher.uri)),
     uri: fetcher.uri,
-    wanted: makeFilter(settings.include, settings.exclude),
+    wanted: makeFilter(settings, fetcher),
     unpack: settings.unpack,
     required: context.required,
     previous: target.current,
@@ -136,21 +137,27 @@ async function stageSource(
     untouched: async (file) =>
       looksUntouched(target.dir, file) || bytesUntouched(target.dir, file, run.signal),
   });
-  const before = { ...tally };
   let moved = false;
-  const watched = watchPlan(plan, ({ how, entry }) => {
-    if (how === 'keep') return;
-    moved = true;
-    shared.reserve((entry.size ?? 0) - target.staging.held(resumeKey(context.from, entry)));
-  });
-  await pool(watched, settings.concurrency, (item) => stageItem(context, item), shared.stop);
-  settings.report({
-    type: 'listed',
-    uri: redactText(fetcher.uri),
-    files: tally.files - before.files,
-    bytes: tally.bytes - before.bytes,
-    kept: tally.kept - before.kept,
-  });
+  const listed = { files: 0, bytes: 0, kept: 0, keptBytes: 0 };
+  const watched = watchPlan(
+    plan,
+    ({ how, entry }) => {
+      const size = entry.size ?? 0;
+      listed.files++;
+      listed.bytes += size;
+      if (how === 'keep') {
+        listed.kept++;
+        listed.keptBytes += size;
+        return;
+      }
+      moved = true;
+      shared.reserve(size - target.staging.held(resumeKey(context.from, entry)));
+    },
+    () => {
+      settings.report({ type: 'listed', uri: redactText(fetcher.uri), ...listed });
+    },
+  );
+  await pool(watched, shared.transfer.most, (item) => stageItem(context, item), shared.stop);
   return {
     from: context.from,
     uri: redactText(fetcher.uri),
@@ -176,7 +183,7 @@ function contextOf(shared: Shared, fetcher: Fetcher, uri: string, index: number)
     required: settings.checksum ? [settings.checksum] : [],
     link: linkMode(settings.link, uri),
     unpack: settings.unpack,
-    width: Math.min(settings.concurrency, MOST_RANGES),
+    width: Math.min(shared.transfer.most, MOST_RANGES),
     claim: (path) => {
       collisions.add(path, fetcher.uri);
     },
@@ -214,11 +221,13 @@ function announce(run: Run, fetcher: Fetcher): void {
 async function* watchPlan(
   plan: AsyncIterable<PlanItem>,
   look: (item: PlanItem) => void,
+  end: () => void,
 ): AsyncGenerator<PlanItem> {
   for await (const item of plan) {
     look(item);
     yield item;
   }
+  end();
 }
 
 /** Refuses as soon as what was listed cannot fit, long before the disk is full. */

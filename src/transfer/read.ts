@@ -7,12 +7,16 @@ import type { RateLimit } from './rate.ts';
 import { Patience, pause, retryAfterMs, type RetryPolicy } from './retry.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
+import type { Steering } from './steering.ts';
 
 /** What every read of a run shares. */
 export interface Transfer {
   readonly fast: Lane;
   readonly slow: Lane;
   readonly slots: Slots;
+  readonly steering: Steering;
+  /** The most requests there may ever be at a time: as many files and ranges are begun. */
+  readonly most: number;
   readonly retry: RetryPolicy;
   readonly stallMs: number;
   readonly rate: RateLimit | undefined;
@@ -65,7 +69,7 @@ export async function read(
         source.works();
       }
       if (error instanceof RangeIgnored && !request.range) resumable = false;
-      const failure = await asFailure(error, source, location, request);
+      const failure = await asFailure(transfer, error, source, location, request);
       if (!failure) continue;
       const inMs = patience.after(failure);
       if (!resumable) rewind(transfer, source, request, progress, failure);
@@ -108,6 +112,7 @@ async function attempt(
     ...(request.onHead && !resumed && { onHead: request.onHead }),
     sink: (chunk: Uint8Array): void | Promise<void> => {
       progress.at += chunk.length;
+      transfer.steering.bytes(chunk.length);
       transfer.report({ type: 'progress', path: source.entry.path, bytes: chunk.length });
       return held(transfer, request.sink(chunk), chunk.length);
     },
@@ -115,15 +120,15 @@ async function attempt(
     stallMs: transfer.stallMs,
   };
   await transfer.slots.run(async () => {
-    if (slowOnly.value) return transfer.slow(job);
     try {
-      return await transfer.fast(job);
+      if (!slowOnly.value) return await transfer.fast(job);
     } catch (error) {
       if (!(error instanceof NotForFastLane)) throw error;
       slowOnly.value = true;
-      return transfer.slow(job);
     }
+    return transfer.slow(job);
   });
+  transfer.steering.request();
 }
 
 /** The sink's own wait, and the rate limit's. */
@@ -135,6 +140,7 @@ function held(transfer: Transfer, sunk: void | Promise<void>, bytes: number): vo
 
 /** Undefined: a fresh location is there, try at once. Else the error to be patient about. */
 async function asFailure(
+  transfer: Transfer,
   error: unknown,
   source: Source,
   location: Location | undefined,
@@ -144,6 +150,7 @@ async function asFailure(
     const { status, headers } = error.head;
     const { path } = source.entry;
     if (RETRYABLE_STATUS.has(status)) {
+      if (status === 429 || status === 503) transfer.steering.pushBack();
       const after = retryAfterMs(headers['retry-after']);
       return new ModelFetchError('UNAVAILABLE', `the server answered ${String(status)}`, {
         path,

@@ -1,0 +1,83 @@
+/**
+ * How many requests at a time: more while more helps, fewer when the server pushes back. A pure controller, told once per
+ * interval what went through. One store gives 50 to 90 MB/s a connection and wants dozens of them; another is a laptop.
+ */
+
+export interface ClimbOptions {
+  readonly start: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** What went through since the last interval. */
+export interface Interval {
+  readonly bytes: number;
+  readonly requests: number;
+  readonly ms: number;
+  /** Requests were waiting for a slot: only then does the width bound anything. */
+  readonly saturated: boolean;
+}
+
+/** A request costs about as much as these bytes: small files are counted by their number, large ones by their size. */
+const REQUEST_BYTES = 64 * 1024;
+const GROWTH = 1.5;
+/** Less gain than this for half as many connections more is noise. */
+const WORTH_IT = 1.08;
+const SHRINK = 0.6;
+/** Intervals to stay after a step that gained nothing, before trying again: links and stores change. */
+const REST = 10;
+
+export class Climb {
+  readonly #options: ClimbOptions;
+  #width: number;
+  /** Goodput at the width before the step that is being judged, and that width. */
+  #before: { rate: number; width: number } | undefined;
+  #rest = 0;
+  #pushedBack = false;
+
+  constructor(options: ClimbOptions) {
+    this.#options = options;
+    this.#width = options.start;
+  }
+
+  get width(): number {
+    return this.#width;
+  }
+
+  /** The server said 429 or 503, or cut connections. */
+  pushBack(): void {
+    this.#pushedBack = true;
+  }
+
+  /** Judges the last step and takes the next; answers the width from now on. */
+  tick(interval: Interval): number {
+    if (this.#pushedBack) {
+      this.#pushedBack = false;
+      this.#set(Math.floor(this.#width * SHRINK));
+      this.#before = undefined;
+      this.#rest = REST;
+      return this.#width;
+    }
+    if (!interval.saturated) return this.#width;
+    const rate = (interval.bytes + interval.requests * REQUEST_BYTES) / Math.max(1, interval.ms);
+    if (this.#before && rate < this.#before.rate * WORTH_IT) {
+      this.#set(this.#before.width);
+      this.#before = undefined;
+      this.#rest = REST;
+      return this.#width;
+    }
+    if (this.#rest > 0) {
+      this.#rest--;
+      return this.#width;
+    }
+    if (this.#width < this.#options.most) {
+      this.#before = { rate, width: this.#width };
+      this.#set(Math.ceil(this.#width * GROWTH));
+    } else this.#before = undefined;
+    return this.#width;
+  }
+
+  #set(width: number): void {
+    this.#width = Math.min(this.#options.most, Math.max(this.#options.least, width));
+  }
+}

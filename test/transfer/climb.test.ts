@@ -1,0 +1,71 @@
+/** The controller against simulated networks. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Climb } from '../../src/transfer/climb.ts';
+
+const MB = 1_000_000;
+
+/** Widths over `ticks` half seconds on a network that gives `rate(width)` bytes a second. */
+function widths(
+  climb: Climb,
+  ticks: number,
+  rate: (width: number) => number,
+  saturated = true,
+): number[] {
+  return Array.from({ length: ticks }, () =>
+    climb.tick({ bytes: rate(climb.width) / 2, requests: 0, ms: 500, saturated }),
+  );
+}
+
+describe('the climb', () => {
+  test('goes up while every connection brings its share, within two seconds to four times as many', () => {
+    const climb = new Climb({ start: 16, least: 1, most: 64 });
+    const steps = widths(climb, 4, (width) => width * 80 * MB);
+    assert.deepEqual(steps, [24, 36, 54, 64]);
+    assert.equal(widths(climb, 20, (width) => width * 80 * MB).at(-1), 64);
+  });
+
+  test('goes back to where more connections stopped helping', () => {
+    const climb = new Climb({ start: 8, least: 1, most: 64 });
+    const capped = (width: number): number => Math.min(width * 100 * MB, 1000 * MB);
+    const last = widths(climb, 12, capped).slice(-6);
+    assert.ok(
+      last.every((width) => width >= 10 && width <= 18),
+      last.join(' '),
+    );
+  });
+
+  test('tries again after a rest, for links change', () => {
+    const climb = new Climb({ start: 8, least: 1, most: 64 });
+    widths(climb, 5, () => 100 * MB);
+    assert.equal(climb.width, 8);
+    assert.ok(widths(climb, 15, (width) => width * 50 * MB).at(-1)! > 8);
+  });
+
+  test('falls when the server pushes back, and rests before it climbs again', () => {
+    const climb = new Climb({ start: 20, least: 2, most: 64 });
+    climb.pushBack();
+    const linear = (width: number): number => width * MB;
+    const steps = widths(climb, 12, linear);
+    assert.equal(steps[0], 12);
+    assert.deepEqual(new Set(steps.slice(0, 11)), new Set([12]));
+    assert.equal(steps[11], 18);
+    for (let i = 0; i < 20; i++) {
+      climb.pushBack();
+      widths(climb, 1, linear);
+    }
+    assert.equal(climb.width, 2);
+  });
+
+  test('stays where nobody waits for a slot', () => {
+    const climb = new Climb({ start: 16, least: 1, most: 64 });
+    assert.ok(widths(climb, 10, (width) => width * MB, false).every((width) => width === 16));
+  });
+
+  test('counts small files by their number', () => {
+    const climb = new Climb({ start: 16, least: 1, most: 64 });
+    const small = (): number =>
+      climb.tick({ bytes: 0, requests: climb.width * 10, ms: 500, saturated: true });
+    assert.deepEqual([small(), small(), small()], [24, 36, 54]);
+  });
+});
