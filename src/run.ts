@@ -11,6 +11,7 @@ import { connectionRefused, pause } from './transfer/retry.ts';
 import { Climb } from './transfer/climb.ts';
 import { Slots } from './transfer/slots.ts';
 import { steer } from './transfer/steering.ts';
+import { createHashThread } from './verify/hash-thread.ts';
 
 /** Requests at a time to begin with, and at most, unless a number was asked for. */
 const FIRST_REQUESTS = 16;
@@ -51,6 +52,7 @@ export function openRun(options: FetchOptions): Run {
   const most = settings.concurrency ?? MOST_REQUESTS;
   const start = settings.concurrency ?? FIRST_REQUESTS;
   const slots = new Slots(start);
+  const hashing = createHashThread();
   const steering = steer(slots, new Climb({ start, least: settings.concurrency ?? 1, most }));
   const rate = settings.limitRate === undefined ? undefined : new RateLimit(settings.limitRate);
   const client: HttpClient = {
@@ -94,12 +96,14 @@ export function openRun(options: FetchOptions): Run {
       retry: { attempts: settings.attempts, connectGraceMs: settings.connectGraceMs },
       stallMs: timerMs(settings.stallTimeoutMs),
       rate,
+      hashing,
       report: settings.report,
       signal: own,
     }),
     [Symbol.asyncDispose]: async () => {
       end();
       steering.stop();
+      await hashing.close();
       if (fast.started) (await fast()).close();
       if (network.started) (await network()).close();
     },

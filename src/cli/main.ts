@@ -41,7 +41,7 @@ async function start(): Promise<void> {
   const { signal, stoppedBy } = listenForSignals();
   const host: Host = {
     argv: words,
-    env: withoutSdkNotices(),
+    env: environment(),
     cwd: process.cwd(),
     stdout: process.stdout,
     stderr: process.stderr,
@@ -105,8 +105,12 @@ function collectWarnings(): Host['onWarning'] {
   };
 }
 
-/** The environment; the SDKs' notices about coming Node versions are nothing that a user of the command can act on. */
-function withoutSdkNotices(): NodeJS.ProcessEnv {
+/**
+ * The environment as SDKs need it: without their notices, and with a home, which a user id that is not in /etc/passwd has none
+ * of. AWS's looks for its files there and fails where it cannot even ask.
+ */
+function environment(): NodeJS.ProcessEnv {
+  process.env['HOME'] ??= '/';
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   return process.env;
 }

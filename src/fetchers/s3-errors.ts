@@ -40,6 +40,9 @@ const BY_CODE: Readonly<Record<string, ErrorCode>> = {
   RequestExpired: 'UNAUTHENTICATED',
   InvalidSecurity: 'UNAUTHENTICATED',
   NotSignedUp: 'UNAUTHENTICATED',
+  // versitygw's word for an unknown key, and rclone's for a request that is not signed.
+  XAdminUserNotFound: 'UNAUTHENTICATED',
+  UnsupportedAlgorithm: 'UNAUTHENTICATED',
   PreconditionFailed: 'SOURCE_CHANGED',
   InvalidRange: 'SOURCE_CHANGED',
   InvalidObjectState: 'UNSUPPORTED',

@@ -66,11 +66,12 @@ async function byRanges(
   const learnt = location.kind === 'http' ? (location.digests ?? []) : [];
   const against = chooseDigests(required, [...(entry.digests ?? []), ...learnt]);
   const file = new PartFile(path, { reuse: journal !== undefined && journal.done.length > 0 });
+  const digester = new FileDigester(
+    against.map((digest) => parts(digest).algorithm),
+    (into, at) => file.read(into, at),
+    (ordered) => transfer.hashing.file(file.fd, ordered),
+  );
   try {
-    const digester = new FileDigester(
-      against.map((digest) => parts(digest).algorithm),
-      (into, at) => file.read(into, at),
-    );
     const resumed = journal ? await trusted(file, journal, digester) : [];
     file.truncate(size);
     const queue = cutRanges(size, width, resumed);
@@ -92,6 +93,7 @@ async function byRanges(
     await file.finish();
     return { size, crc32: found.get('crc32')!, against };
   } finally {
+    await digester.idle();
     file.close();
   }
 }

@@ -7,14 +7,15 @@ const sync = promisify(fsync);
 
 export class PartFile {
   readonly path: string;
-  readonly #fd: number;
+  /** Stays this thread's to close. */
+  readonly fd: number;
   #open = true;
 
   /** Creates `path`; with `reuse` an existing file is opened as it is. Never through a link. */
   constructor(path: string, options: { reuse?: boolean } = {}) {
     this.path = path;
     const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-    this.#fd = onDisk(path, () =>
+    this.fd = onDisk(path, () =>
       openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | (options.reuse ? 0 : O_EXCL), 0o644),
     );
   }
@@ -23,24 +24,24 @@ export class PartFile {
   write(chunk: Uint8Array, position: number): void {
     for (let done = 0; done < chunk.length;)
       done += onDisk(this.path, () =>
-        writeSync(this.#fd, chunk, done, chunk.length - done, position + done),
+        writeSync(this.fd, chunk, done, chunk.length - done, position + done),
       );
   }
 
   read(into: Uint8Array, position: number): number {
-    return onDisk(this.path, () => readSync(this.#fd, into, 0, into.length, position));
+    return onDisk(this.path, () => readSync(this.fd, into, 0, into.length, position));
   }
 
   truncate(length: number): void {
     onDisk(this.path, () => {
-      ftruncateSync(this.#fd, length);
+      ftruncateSync(this.fd, length);
     });
   }
 
   /** Makes the bytes durable and closes. A failed fsync is final: the kernel may have dropped the pages. */
   async finish(): Promise<void> {
     try {
-      await sync(this.#fd);
+      await sync(this.fd);
     } catch (error) {
       // Some network file systems have no fsync for files; their close is what counts.
       const { code } = error as NodeJS.ErrnoException;
@@ -54,7 +55,7 @@ export class PartFile {
     if (!this.#open) return;
     this.#open = false;
     onDisk(this.path, () => {
-      closeSync(this.#fd);
+      closeSync(this.fd);
     });
   }
 }

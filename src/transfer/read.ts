@@ -1,6 +1,7 @@
 /** Exactly these bytes, whatever it takes: retries, resumes at the byte reached, fresh locations, the right lane. */
 import { ModelFetchError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
+import type { HashThread } from '../verify/hash-thread.ts';
 import type { ByteRange, HttpLocation, Location, StreamLocation } from '../fetcher.ts';
 import { NotForFastLane, RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
 import type { RateLimit } from './rate.ts';
@@ -20,6 +21,7 @@ export interface Transfer {
   readonly retry: RetryPolicy;
   readonly stallMs: number;
   readonly rate: RateLimit | undefined;
+  readonly hashing: HashThread;
   readonly report: Reporter;
   readonly signal: AbortSignal;
 }
@@ -59,6 +61,7 @@ export async function read(
         throw new ModelFetchError('INTERNAL', 'a local file is copied, not read', {
           path: source.entry.path,
         });
+      source.works();
       return;
     } catch (error) {
       transfer.signal.throwIfAborted();

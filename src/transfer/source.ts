@@ -31,8 +31,9 @@ export class Source {
       location.expiresAt !== undefined &&
       location.expiresAt - Date.now() < RENEW_EARLY_MS
     ) {
-      if (this.#location === asked || !this.#location) this.#location = this.#locate();
-      return this.#location;
+      // Of several who see it, the first renews it.
+      if (this.#location === asked) this.#location = undefined;
+      return (this.#location ??= this.#locate());
     }
     return location;
   }

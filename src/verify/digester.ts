@@ -1,6 +1,7 @@
 /** Digests of one file while its bytes arrive: CRCs range by range in any order, the others along the contiguous front. */
 import { createHash, type Hash } from 'node:crypto';
 import type { ByteRange, DigestAlgorithm } from '../fetcher.ts';
+import type { FileHash } from './hash-thread.ts';
 import { combineCrc, crcHex, createCrc, isCrc, type CrcAlgorithm } from './crc.ts';
 
 /** CRCs of one range, whose bytes come in order. */
@@ -71,22 +72,30 @@ interface Piece extends ByteRange {
   readonly crcs: ReadonlyMap<CrcAlgorithm, bigint>;
 }
 
-/** Puts the pieces of a file together. `readBack` gives bytes that have been written, for digests that need order. */
+/**
+ * Puts the pieces of a file together. `readBack` gives bytes that have been written, for digests that need order, unless
+ * `elsewhere` computes those on another thread.
+ */
 export class FileDigester {
   readonly crcs: readonly CrcAlgorithm[];
   readonly #hashes: ReadonlyMap<DigestAlgorithm, Hash>;
   readonly #readBack: ReadBack;
+  readonly #elsewhere: FileHash | undefined;
   readonly #waiting = new Map<number, Piece>();
   readonly #combined = new Map<CrcAlgorithm, bigint>();
   #front = 0;
   #advancing: Promise<void> = Promise.resolve();
 
-  constructor(algorithms: Iterable<DigestAlgorithm>, readBack: ReadBack) {
+  constructor(
+    algorithms: Iterable<DigestAlgorithm>,
+    readBack: ReadBack,
+    elsewhere?: (ordered: readonly DigestAlgorithm[]) => FileHash,
+  ) {
     const all = new Set<DigestAlgorithm>(algorithms);
     this.crcs = [...all].filter(isCrc);
-    this.#hashes = new Map(
-      [...all].filter((name) => !isCrc(name)).map((name) => [name, createHash(name)]),
-    );
+    const ordered = [...all].filter((name) => !isCrc(name));
+    this.#elsewhere = ordered.length > 0 ? elsewhere?.(ordered) : undefined;
+    this.#hashes = new Map(this.#elsewhere ? [] : ordered.map((name) => [name, createHash(name)]));
     this.#readBack = readBack;
   }
 
@@ -105,7 +114,14 @@ export class FileDigester {
     for (const name of new Set<CrcAlgorithm>(['crc32', ...this.crcs]))
       result.set(name, crcHex(name, this.#combined.get(name) ?? 0n));
     for (const [name, hash] of this.#hashes) result.set(name, hash.digest('hex'));
+    for (const [name, hex] of (await this.#elsewhere?.digests()) ?? []) result.set(name, hex);
     return result;
+  }
+
+  /** Resolves when nothing reads the file any more. */
+  async idle(): Promise<void> {
+    await this.#advancing.catch(() => undefined);
+    await this.#elsewhere?.idle();
   }
 
   async #advance(): Promise<void> {
@@ -122,7 +138,8 @@ export class FileDigester {
           before === undefined ? crc : combineCrc(name, before, crc, piece.end - piece.start),
         );
       }
-      if (this.#hashes.size > 0) await this.#hash(piece);
+      if (this.#elsewhere) await this.#elsewhere.range(piece);
+      else if (this.#hashes.size > 0) await this.#hash(piece);
       this.#front = piece.end;
       if (piece.end === piece.start) break;
     }

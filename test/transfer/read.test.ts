@@ -70,7 +70,7 @@ describe('a body that breaks off', () => {
     http.faults.push({ kind: 'cut', after: 300_000, skip: 1, times: 100 });
     await fails(fetchModel(url, dest, { ...KEEP, attempts: 3 }), 'TRUNCATED', /gave up after 3/);
     assert.ok(bodyGets(http).length <= 4);
-    assert.deepEqual(treeOf(dest), {});
+    assert.equal(existsSync(dest), false);
   });
 
   test('of unknown length is not taken for the whole', async (t) => {
@@ -85,8 +85,8 @@ describe('a body that breaks off', () => {
 
   test('and whose length is told by nothing but the end of the connection is refused', async (t) => {
     const { http, dest } = await httpScene(t);
-    const url = http.put('/model.bin', BYTES);
-    http.faults.push({ kind: 'close-delimited', times: 100, cutAfter: 300_000 });
+    const url = http.put('/model.bin', BYTES, { ranges: false });
+    http.faults.push({ kind: 'raw', bytes: 'HTTP/1.1 200 OK\r\n\r\nsome', times: 100 });
     await fails(fetchModel(url, dest, KEEP), 'BAD_RESPONSE');
     assert.equal(existsSync(dest), false);
   });

@@ -91,9 +91,9 @@ describe('a location', () => {
         return false;
       },
     });
-    await fetchModel('test://x', dest, { ...options, concurrency: 1 });
+    await fetchModel('test://x', dest, { ...options, concurrency: 2 });
     assert.deepEqual(treeOf(dest), treeFrom({ big: BYTES }));
-    assert.ok(tokens.located.length > 5, String(tokens.located.length));
+    assert.ok(tokens.located.length >= 5, String(tokens.located.length));
   });
 
   test('that is refused again and again is given up, with what the server said', async (t) => {
@@ -136,7 +136,7 @@ describe('a location', () => {
     assert.equal(long.tokens.located.length, 1);
     const short = await behindTokens(t, { expiresIn: 30_000 });
     await fetchModel('test://x', short.dest, { ...short.options, concurrency: 1 });
-    assert.ok(short.tokens.located.length >= 8);
+    assert.ok(short.tokens.located.length >= 4);
     assert.deepEqual(treeOf(short.dest), treeFrom({ big: BYTES }));
   });
 });

@@ -1,0 +1,78 @@
+/**
+ * Digests that need their bytes in order, computed on another thread from what has just been written: on a machine with a
+ * second core, SHA-256 of a large file costs the download nothing. The descriptor stays the main thread's own.
+ */
+import { Worker } from 'node:worker_threads';
+import type { ByteRange, DigestAlgorithm } from '../fetcher.ts';
+import type { HashAnswer, HashAsk } from './hash-worker.ts';
+
+/** The ordered digests of one file. */
+export interface FileHash {
+  /** The next range, which adjoins the last. Resolves when it has been read. */
+  range(range: ByteRange): Promise<void>;
+  /** Hex digests, after the last range. */
+  digests(): Promise<ReadonlyMap<DigestAlgorithm, string>>;
+  /** Resolves when the thread reads the descriptor no more: only then may it be closed. */
+  idle(): Promise<void>;
+}
+
+export interface HashThread {
+  /** `algorithms` of the file behind `fd`. */
+  file(fd: number, algorithms: readonly DigestAlgorithm[]): FileHash;
+  close(): Promise<void>;
+}
+
+/** The thread is started with the first file and shared by all: bytes are read in turn, as one core can hash them. */
+export function createHashThread(): HashThread {
+  let worker: Worker | undefined;
+  let files = 0;
+  const waiting: { resolve: (answer: HashAnswer) => void; reject: (error: Error) => void }[] = [];
+  const start = (): Worker => {
+    // The sources run as they are, and as built: the thread's own file lies beside this one in both.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const started = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), {
+      name: 'model-fetch hash',
+      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
+    });
+    started.on('message', (answer: HashAnswer) => {
+      const { resolve, reject } = waiting.shift()!;
+      if (waiting.length === 0) started.unref();
+      if (answer.error === undefined) resolve(answer);
+      else reject(new Error(answer.error));
+    });
+    started.on('error', (error) => {
+      for (const { reject } of waiting.splice(0)) reject(error as Error);
+    });
+    return started;
+  };
+  const ask = (message: HashAsk): Promise<HashAnswer> =>
+    new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject });
+      worker ??= start();
+      worker.ref();
+      worker.postMessage(message);
+    });
+  return {
+    file: (fd, algorithms) => {
+      const file = files++;
+      let last: Promise<unknown> = Promise.resolve();
+      return {
+        range: async ({ start: from, end }) => {
+          const done = ask({ type: 'range', file, algorithms, fd, start: from, end });
+          last = done.catch(() => undefined);
+          await done;
+        },
+        digests: async () => {
+          const { digests = [] } = await ask({ type: 'finish', file });
+          return new Map(digests as readonly (readonly [DigestAlgorithm, string])[]);
+        },
+        idle: async () => {
+          await last;
+        },
+      };
+    },
+    close: async () => {
+      await worker?.terminate();
+    },
+  };
+}
