@@ -1,0 +1,112 @@
+/**
+ * The real servers and the oracle, pinned, in `.tools/` (which git ignores): nothing is installed elsewhere on the
+ * machine but Go's and pip's own caches. `node test/real/tools.ts` installs what is missing and says what could not be had.
+ */
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const TOOLS = join(ROOT, '.tools');
+const GO_BIN = join(TOOLS, 'bin');
+const VENV = join(TOOLS, 'py');
+const REQUIREMENTS = fileURLToPath(new URL('requirements.txt', import.meta.url));
+
+/** Everything `npm run test:real` can start, and the interpreter that has boto3 and KServe's package. */
+export type ToolName =
+  'minio' | 'versitygw' | 'fake-gcs-server' | 'rclone' | 's5cmd' | 'moto_server' | 'python';
+
+/** Where a tool is, or why it is not there. */
+export type Tool = { readonly path: string } | { readonly missing: string };
+
+const GO_TOOLS: readonly { name: ToolName; module: string; version: string }[] = [
+  { name: 'versitygw', module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0' },
+  { name: 'fake-gcs-server', module: 'github.com/fsouza/fake-gcs-server', version: 'v1.56.1' },
+  // MinIO's releases are no semantic versions, so Go knows this one by its commit.
+  {
+    name: 'minio',
+    module: 'github.com/minio/minio',
+    version: 'v0.0.0-20260212201848-7aac2a2c5b7c',
+  },
+];
+const PYTHON_TOOLS: readonly ToolName[] = ['rclone', 's5cmd', 'moto_server', 'python'];
+
+/** Installs what is not yet there, one build at a time. Minutes the first time, milliseconds afterwards. Never throws. */
+export async function installTools(say: (line: string) => void): Promise<Map<ToolName, Tool>> {
+  await mkdir(join(TOOLS, 'versions'), { recursive: true });
+  const tools = new Map<ToolName, Tool>();
+  const requirements = await readFile(REQUIREMENTS, 'utf8');
+  const venv = await once('py', requirements, say, installPython);
+  for (const name of PYTHON_TOOLS)
+    tools.set(name, venv ? { missing: venv } : { path: join(VENV, 'bin', name) });
+  for (const { name, module, version } of GO_TOOLS) {
+    const missing = await once(name, version, say, () => goInstall(`${module}@${version}`));
+    tools.set(name, missing ? { missing } : { path: join(GO_BIN, name) });
+  }
+  return tools;
+}
+
+/** Runs `install` unless this version stands already; answers why it failed, or nothing. */
+async function once(
+  name: string,
+  version: string,
+  say: (line: string) => void,
+  install: () => Promise<void>,
+): Promise<string | undefined> {
+  const stamp = join(TOOLS, 'versions', name);
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === version) return undefined;
+  say(`installing ${name} into .tools (once)`);
+  try {
+    await install();
+    await writeFile(stamp, version);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function installPython(): Promise<void> {
+  await run('python3', ['-m', 'venv', VENV]);
+  await run(join(VENV, 'bin', 'pip'), ['install', '--quiet', '--requirement', REQUIREMENTS]);
+}
+
+async function goInstall(target: string): Promise<void> {
+  // A read-only module cache could not be removed by people who clean up with rm.
+  const flags = [process.env['GOFLAGS'] ?? '', '-modcacherw'].join(' ').trim();
+  await run('go', ['install', target], { CGO_ENABLED: '0', GOBIN: GO_BIN, GOFLAGS: flags });
+}
+
+function run(command: string, args: string[], env: Record<string, string> = {}): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: TOOLS,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let text = '';
+    child.stderr
+      .setEncoding('utf8')
+      .on('data', (chunk: string) => (text = (text + chunk).slice(-2000)));
+    child.on('error', (error) => {
+      reject(new Error(`${command} is not to be had: ${error.message}`));
+    });
+    child.on('close', (code) => {
+      if (code === 0) resolve();
+      else
+        reject(
+          new Error(
+            `${command} ${args[0] ?? ''} failed (${String(code)}): ${text.trim().split('\n').at(-1) ?? ''}`,
+          ),
+        );
+    });
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const tools = await installTools((line) => process.stderr.write(`${line}\n`));
+  for (const [name, tool] of tools)
+    process.stdout.write(
+      'path' in tool ? `${name}: ${tool.path}\n` : `${name}: skipped, ${tool.missing}\n`,
+    );
+}
