@@ -80,6 +80,7 @@ async function byRanges(
         const crcs = await oneRange(transfer, source, file, range, digester.crcs);
         digester.add({ ...range, crcs });
         journal?.note(range, Number(crcs.get('crc32')));
+        file.writeBack();
       }
     };
     await allOrFirstError(
@@ -93,7 +94,7 @@ async function byRanges(
     await file.finish();
     return { size, crc32: found.get('crc32')!, against };
   } finally {
-    await digester.idle();
+    await Promise.all([digester.idle(), file.idle()]);
     file.close();
   }
 }

@@ -10,6 +10,7 @@ export class PartFile {
   /** Stays this thread's to close. */
   readonly fd: number;
   #open = true;
+  #writingBack: Promise<void> | undefined;
 
   /** Creates `path`; with `reuse` an existing file is opened as it is. Never through a link. */
   constructor(path: string, options: { reuse?: boolean } = {}) {
@@ -38,16 +39,42 @@ export class PartFile {
     });
   }
 
-  /** Makes the bytes durable and closes. A failed fsync is final: the kernel may have dropped the pages. */
+  /** Begins to write back what is here, while more arrives: the last sync then has little left to do. */
+  writeBack(): void {
+    this.#writingBack ??= this.#sync().then(
+      () => {
+        this.#writingBack = undefined;
+      },
+      (error: unknown) => {
+        // Kept as a rejected promise: the kernel tells a lost page once, so this must be what `finish` throws.
+        this.#writingBack = Promise.reject(error);
+        this.#writingBack.catch(() => undefined);
+      },
+    );
+  }
+
+  /** Makes the bytes durable and closes. A failed sync is final: the kernel may have dropped the pages. */
   async finish(): Promise<void> {
+    try {
+      await this.#writingBack;
+      await this.#sync();
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Resolves when no sync uses the descriptor any more. */
+  async idle(): Promise<void> {
+    await this.#writingBack?.catch(() => undefined);
+  }
+
+  async #sync(): Promise<void> {
     try {
       await sync(this.fd);
     } catch (error) {
       // Some network file systems have no fsync for files; their close is what counts.
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'EINVAL' && code !== 'ENOTSUP') throw asDiskError(error, this.path);
-    } finally {
-      this.close();
     }
   }
 
