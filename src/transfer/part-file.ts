@@ -47,7 +47,7 @@ export class PartFile {
       },
       (error: unknown) => {
         // Kept as a rejected promise: the kernel tells a lost page once, so this must be what `finish` throws.
-        this.#writingBack = Promise.reject(error);
+        this.#writingBack = failed(error);
         this.#writingBack.catch(() => undefined);
       },
     );
@@ -85,4 +85,9 @@ export class PartFile {
       closeSync(this.fd);
     });
   }
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- a rejection is all it is for
+async function failed(error: unknown): Promise<never> {
+  throw error;
 }
