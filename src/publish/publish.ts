@@ -70,6 +70,7 @@ async function finish(paths: Paths, intent: Intent): Promise<number> {
   let removed = 0;
   if (existsSync(next)) {
     retire(intent.manifest, retired); // (3)
+    dropOther(join(paths.own, 'manifest.jsonl'), intent.manifest);
     const touched = new Set<string>([paths.target]);
     removed = await removeStale(paths.target, retired, next, touched); // (4)
     layTrees(join(staging, 'trees'), paths.target, touched); // (5)
@@ -87,6 +88,13 @@ function retire(manifest: string | null, retired: string): void {
   // When both exist, an earlier attempt was cut short after this step and the manifest is not the one it retired.
   moveDurably(manifest, retired);
   syncDirectory(dirname(manifest));
+}
+
+/** A manifest in the target says nothing true any more once another model is published with its manifest elsewhere. */
+function dropOther(own: string, manifest: string | null): void {
+  if (manifest === own || !existsSync(own)) return;
+  unlinkSync(own);
+  syncDirectory(dirname(own));
 }
 
 /** Removes what only the old manifest has, and folders that this leaves empty. */

@@ -55,7 +55,10 @@ export class Staging {
       const dir = join(root, name);
       await readJournal(dir, leftovers);
       const worth = [...leftovers.values()].some(({ path }) => path.startsWith(`${dir}/`));
-      if (!worth) onDisk(dir, () => rmSync(dir, { recursive: true, force: true }));
+      if (!worth)
+        onDisk(dir, () => {
+          rmSync(dir, { recursive: true, force: true });
+        });
     }
     return new Staging(root, leftovers);
   }

@@ -58,14 +58,20 @@ export async function stageArchive(
     if (format === 'zip') await stageZip(context, item, source);
     return format === 'zip';
   }
-  await unpackInto(context, item, format, {
-    name: entry.path,
-    uri: fetcher.uri,
-    ...(entry.size !== undefined && { size: entry.size }),
-    stream: () => peeked.rest,
-  });
-  // An unpacker may stop at its own end mark: the digest is of every byte.
-  await drain(checked.bytes);
+  try {
+    await unpackInto(context, item, format, {
+      name: entry.path,
+      uri: fetcher.uri,
+      ...(entry.size !== undefined && { size: entry.size }),
+      stream: () => peeked.rest,
+    });
+    // An unpacker may stop at its own end mark: the digest is of every byte.
+    await drain(checked.bytes);
+  } catch (error) {
+    // Whoever still reads for us is let go. Not awaited: it ends with the run's signal at the latest.
+    void checked.bytes.return(undefined).catch(() => undefined);
+    throw error;
+  }
   const { size, crc32, against } = checked.result();
   transfer.report({ type: 'verified', path: entry.path, bytes: size, crc32, against });
   record(context, item, 'archive', against);

@@ -74,8 +74,12 @@ export class Connection {
     signal.throwIfAborted();
     this.answered = false;
     this.#fill = 0;
+    let giveUp: (error: Error) => void = () => undefined;
     const abort = (): void => {
-      this.#fail(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+      const reason = signal.reason instanceof Error ? signal.reason : new Error('aborted');
+      this.#fail(reason);
+      // Also when the last byte is here and the sink is holding on to it.
+      giveUp(reason);
     };
     signal.addEventListener('abort', abort, { once: true });
     this.#stall = setTimeout(() => {
@@ -90,6 +94,7 @@ export class Connection {
     }, job.stallMs);
     try {
       return await new Promise<Head>((resolve, reject) => {
+        giveUp = reject;
         this.#exchange = {
           job,
           resolve,

@@ -75,6 +75,7 @@ function power(algorithm: CrcAlgorithm, n: number): bigint {
 /** The CRC of bytes that come in order. */
 export interface CrcState {
   update(chunk: Uint8Array): void;
+  /** Ends it: after this, `reset` comes before another `update`. */
   value(): bigint;
   /** Forgets what came. */
   reset(): void;
@@ -97,12 +98,15 @@ export async function createCrc(algorithm: CrcAlgorithm): Promise<CrcState & { r
   }
   const hasher = idle[algorithm].pop() ?? (await instantiate(algorithm));
   hasher.init();
+  // A hasher gives its digest once.
+  let value: bigint | undefined;
   return {
     update: (chunk) => {
       hasher.update(chunk);
     },
-    value: () => BigInt(`0x${hasher.digest('hex')}`),
+    value: () => (value ??= BigInt(`0x${hasher.digest('hex')}`)),
     reset: () => {
+      value = undefined;
       hasher.init();
     },
     release: () => {

@@ -193,8 +193,7 @@ describe('a killed run', () => {
     scene.gets();
   }
 
-  const fetched = (scene: S3Scene): number =>
-    scene.gets().reduce((sum, { sent }) => sum + sent, 0);
+  const fetched = (scene: S3Scene): number => scene.gets().reduce((sum, { sent }) => sum + sent, 0);
 
   test('and another are resumed by ranges: only what is missing is fetched', async (t) => {
     const scene = await s3Scene(t);

@@ -55,7 +55,8 @@ describe('cutting a file into ranges', () => {
         (size, width) => {
           const step = rangeSize(size, width);
           assert.ok(step >= 8 * MIB && step <= 64 * MIB);
-          if (size >= 8 * MIB * 4 * width) assert.ok(size / step >= 4 * width - 1 || step > 8 * MIB);
+          if (size >= 8 * MIB * 4 * width)
+            assert.ok(size / step >= 4 * width - 1 || step > 8 * MIB);
         },
       ),
     );

@@ -87,7 +87,8 @@ describe('a location', () => {
       status: 500,
       times: 1,
       on: ({ headers }) => {
-        if (headers['authorization'] === `token ${tokens.valid}` && ++seen % 2 === 0) tokens.valid++;
+        if (headers['authorization'] === `token ${tokens.valid}` && ++seen % 2 === 0)
+          tokens.valid++;
         return false;
       },
     });

@@ -20,8 +20,7 @@ function slowCrc(width: bigint, polynomial: bigint, bytes: Uint8Array): bigint {
   let value = ones;
   for (const byte of bytes) {
     value ^= BigInt(byte);
-    for (let bit = 0; bit < 8; bit++)
-      value = value & 1n ? (value >> 1n) ^ polynomial : value >> 1n;
+    for (let bit = 0; bit < 8; bit++) value = value & 1n ? (value >> 1n) ^ polynomial : value >> 1n;
   }
   return value ^ ones;
 }
@@ -45,9 +44,12 @@ describe('CRCs', () => {
   for (const name of ALGORITHMS) {
     test(`${name} of chunks is that of the definition`, async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 5 }), async (all) => {
-          assert.equal(await crcOf(name, ...all), SLOW[name](Buffer.concat(all)));
-        }),
+        fc.asyncProperty(
+          fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 5 }),
+          async (all) => {
+            assert.equal(await crcOf(name, ...all), SLOW[name](Buffer.concat(all)));
+          },
+        ),
         { numRuns: 50 },
       );
     });

@@ -3,7 +3,12 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { DigestAlgorithm } from '../../src/fetcher.ts';
-import { crcsOnDisk, FileDigester, rangeDigester, type ReadBack } from '../../src/verify/digester.ts';
+import {
+  crcsOnDisk,
+  FileDigester,
+  rangeDigester,
+  type ReadBack,
+} from '../../src/verify/digester.ts';
 import { large } from '../publish/scene.ts';
 
 const from =
@@ -13,7 +18,15 @@ const from =
 
 describe('digests of a file that comes in ranges', () => {
   test('are those of the whole, in whatever order the ranges come', async () => {
-    const ALL: DigestAlgorithm[] = ['sha256', 'md5', 'sha1', 'sha512', 'crc32c', 'crc64nvme', 'crc32'];
+    const ALL: DigestAlgorithm[] = [
+      'sha256',
+      'md5',
+      'sha1',
+      'sha512',
+      'crc32c',
+      'crc64nvme',
+      'crc32',
+    ];
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ maxLength: 2000 }),
@@ -22,7 +35,11 @@ describe('digests of a file that comes in ranges', () => {
         fc.infiniteStream(fc.nat()),
         async (data, cuts, algorithms, choices) => {
           const bytes = Buffer.from(data);
-          const bounds = [0, ...cuts.filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length];
+          const bounds = [
+            0,
+            ...cuts.filter((cut) => cut < bytes.length).sort((a, b) => a - b),
+            bytes.length,
+          ];
           const ranges = bounds.slice(1).map((end, i) => ({ start: bounds[i]!, end }));
           const digester = new FileDigester(algorithms, from(bytes));
           while (ranges.length > 0) {
