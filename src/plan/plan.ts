@@ -7,8 +7,10 @@ import {
   type Manifest,
   type ManifestEntry,
   type ManifestFile,
+  type ManifestFolder,
 } from '../publish/manifest.ts';
-import { namedLikeArchive } from '../unpack/format.ts';
+import { namedLikeArchive, unpackedByKserve } from '../unpack/format.ts';
+import type { Unpack } from '../options.ts';
 import { parts } from '../verify/expected.ts';
 import type { Collisions } from './collisions.ts';
 import type { Fingerprint } from './fingerprint.ts';
@@ -25,6 +27,7 @@ export type PlanItem = {
       readonly how: 'keep';
       readonly previous: ManifestEntry;
       readonly files: readonly ManifestFile[];
+      readonly folders: readonly ManifestFolder[];
     }
   | { readonly how: 'fetch' }
   | { readonly how: 'unpack' }
@@ -35,7 +38,7 @@ export interface PlanOptions {
   readonly from: string;
   readonly uri: string;
   readonly wanted: (path: string) => boolean;
-  readonly unpack: 'auto' | 'never';
+  readonly unpack: Unpack;
   /** What the one file must match. */
   readonly required: readonly Digest[];
   readonly previous: Manifest | undefined;
@@ -134,16 +137,18 @@ async function planEntry(
       : !unpacked || (sole && options.unpack === 'auto');
     if (fits && files.length > 0 && (await all(files, options.untouched))) {
       if (unpacked && !archive) options.collisions.release(entry.path);
-      return { id, entry, sole, how: 'keep', previous, files };
+      const folders = options.previous.folders.filter((folder) => folder.entry === previous.id);
+      return { id, entry, sole, how: 'keep', previous, files, folders };
     }
   }
   return { id, entry, sole, how: archive ? 'unpack' : 'fetch' };
 }
 
 /** KServe's rule: a source's only file is unpacked when its name says archive. A fetcher's own word comes first. */
-function isArchive(entry: Entry, sole: boolean, unpack: 'auto' | 'never'): boolean {
+function isArchive(entry: Entry, sole: boolean, unpack: Unpack): boolean {
   if (unpack === 'never') return false;
-  return entry.archive !== undefined || (sole && namedLikeArchive(basename(entry.path)));
+  const named = unpack === 'kserve' ? unpackedByKserve : namedLikeArchive;
+  return entry.archive !== undefined || (sole && named(basename(entry.path)));
 }
 
 function sameContent(previous: ManifestEntry, entry: Entry): boolean {

@@ -68,7 +68,7 @@ export async function acquireLock(
     const deadline = Date.now() + timeoutMs;
     while (!tryLink(mine, path)) {
       const holder = readHolder(path);
-      if (holder !== undefined && dead(holder, path, mine)) evict(path, holder);
+      if (dead(holder, path, mine)) evict(path, holder);
       else if (Date.now() >= deadline)
         throw new ModelFetchError(
           'BUSY',
@@ -128,8 +128,9 @@ function readHolder(path: string): Holder | undefined {
   }
 }
 
-function dead(holder: Holder, path: string, mine: string): boolean {
-  if (holder.realm === realm()) return startOf(holder.pid) !== holder.start;
+/** A lease that cannot be read is nobody's, but it may be just being written: it gets its time. */
+function dead(holder: Holder | undefined, path: string, mine: string): boolean {
+  if (holder?.realm === realm()) return startOf(holder.pid) !== holder.start;
   try {
     const now = new Date();
     utimesSync(mine, now, now);
@@ -141,15 +142,16 @@ function dead(holder: Holder, path: string, mine: string): boolean {
 }
 
 /** Of several who see the same dead holder, one rename wins; whoever then finds another's lease in hand puts it back. */
-function evict(path: string, holder: Holder): void {
+function evict(path: string, holder: Holder | undefined): void {
   const grave = `${path}.${randomUUID()}.dead`;
   try {
     renameSync(path, grave);
-    if (readHolder(grave)?.id !== holder.id) linkSync(grave, path);
+    if (readHolder(grave)?.id !== holder?.id) linkSync(grave, path);
     unlinkSync(grave);
   } catch {
     // Someone else was faster; the next try sees what they made of it.
   }
+  if (!holder) return;
   try {
     unlinkSync(`${path}.${holder.id}`);
   } catch {

@@ -54,10 +54,17 @@ export interface ManifestFile {
   readonly entry: number;
 }
 
+/** An empty folder that an archive brought. */
+export interface ManifestFolder {
+  readonly path: string;
+  readonly entry: number;
+}
+
 export type ManifestLine =
   | ManifestHeader
   | { readonly entry: ManifestEntry }
   | { readonly file: ManifestFile }
+  | { readonly folder: ManifestFolder }
   | { readonly end: { readonly files: number } };
 
 /** A manifest in memory, indexed for the plan. */
@@ -67,6 +74,7 @@ export interface Manifest {
   readonly entries: ReadonlyMap<string, ManifestEntry>;
   readonly files: ReadonlyMap<string, ManifestFile>;
   readonly filesOf: ReadonlyMap<number, readonly ManifestFile[]>;
+  readonly folders: readonly ManifestFolder[];
 }
 
 /** The name by which `manifest` knows a source, which may have been written otherwise then: `/m` and `file:///m` are one. */
@@ -98,6 +106,7 @@ export async function readManifest(
   const entries = new Map<string, ManifestEntry>();
   const files = new Map<string, ManifestFile>();
   const filesOf = new Map<number, ManifestFile[]>();
+  const folders: ManifestFolder[] = [];
   try {
     for await (const value of readLines(path)) {
       const line = value as ManifestLine;
@@ -112,12 +121,13 @@ export async function readManifest(
         const siblings = filesOf.get(line.file.entry);
         if (siblings) siblings.push(line.file);
         else filesOf.set(line.file.entry, [line.file]);
-      } else whole = line.end.files === files.size;
+      } else if ('folder' in line) folders.push(line.folder);
+      else whole = line.end.files === files.size;
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     if (!(error instanceof SyntaxError) && !(error instanceof TypeError)) throw error;
     whole = false;
   }
-  return { header: whole ? header : undefined, entries, files, filesOf };
+  return { header: whole ? header : undefined, entries, files, filesOf, folders };
 }

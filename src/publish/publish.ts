@@ -106,11 +106,11 @@ async function removeStale(
 ): Promise<number> {
   const old = await readManifest(retired);
   if (!old) return 0;
-  const kept = (await readManifest(next))?.files;
+  const coming = await readManifest(next);
   let removed = 0;
   const emptied = new Set<string>();
   for (const path of old.files.keys()) {
-    if (kept?.has(path) || !isWithinFolders(target, path)) continue;
+    if (coming?.files.has(path) || !isWithinFolders(target, path)) continue;
     const file = join(target, path);
     // Also when it is gone already: an earlier attempt may not have come to its folder.
     emptied.add(dirname(path));
@@ -118,6 +118,9 @@ async function removeStale(
     removed++;
     touched.add(dirname(file));
   }
+  const staying = new Set(coming?.folders.map(({ path }) => path));
+  for (const { path } of old.folders)
+    if (!staying.has(path) && isWithinFolders(target, path)) emptied.add(path);
   for (const folder of emptied) removeEmptyFolders(target, folder, touched);
   return removed;
 }

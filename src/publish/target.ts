@@ -57,8 +57,7 @@ export async function openTarget(dest: string, options: TargetOptions): Promise<
   const paths: Paths = { target: dir, own: join(dir, OWN) };
   if (isSomethingElse(paths.own))
     throw new ModelFetchError('CONFLICT', `${paths.own} is not a directory`, { path: paths.own });
-  onDisk(paths.own, () => mkdirSync(paths.own, { recursive: true, mode: 0o755 }));
-  const release = await acquireLock(join(paths.own, 'lock'), options.lockTimeoutMs, options.signal);
+  const release = await lockOwn(paths, options);
   try {
     await recover(paths);
     const manifestPath =
@@ -75,6 +74,18 @@ export async function openTarget(dest: string, options: TargetOptions): Promise<
   } catch (error) {
     release();
     throw error;
+  }
+}
+
+/** Another run that has just ended removes our folder when it is empty: perhaps between our making it and our lock. */
+async function lockOwn(paths: Paths, options: TargetOptions): Promise<() => void> {
+  for (let attempt = 1; ; attempt++) {
+    onDisk(paths.own, () => mkdirSync(paths.own, { recursive: true, mode: 0o755 }));
+    try {
+      return await acquireLock(join(paths.own, 'lock'), options.lockTimeoutMs, options.signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 5) throw error;
+    }
   }
 }
 

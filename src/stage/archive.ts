@@ -1,6 +1,6 @@
 /** A model that is one archive: told by name and content, checked as a whole, unpacked into a tree of its own. */
 import { closeSync, constants, lstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { basename, join } from 'node:path';
 import { drain } from '../drain.ts';
 import { ModelFetchError } from '../errors.ts';
 import type { ArchiveFormat, Digest, Entry } from '../fetcher.ts';
@@ -171,7 +171,10 @@ async function unpackInto(
       files.push(file);
     },
   });
-  for (const folder of foldersIn(into)) context.obstacles.checkFolder(folder);
+  for (const { path, empty } of foldersIn(into)) {
+    context.obstacles.checkFolder(path);
+    if (empty) staging.files.line({ folder: { path, entry: id } });
+  }
   for (const file of files) {
     context.claim(file.path);
     context.obstacles.check(file.path, sameBytes(file));
@@ -186,11 +189,11 @@ async function unpackInto(
   });
 }
 
-/** Empty ones included: they are published too. */
-function foldersIn(root: string): string[] {
-  return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+/** Every folder below `root`, empty ones included: they are published too. Links are not followed. */
+function* foldersIn(root: string, at = ''): Generator<{ path: string; empty: boolean }> {
+  const inside = readdirSync(join(root, at), { withFileTypes: true });
+  if (at !== '') yield { path: at, empty: inside.length === 0 };
+  for (const entry of inside) if (entry.isDirectory()) yield* foldersIn(root, join(at, entry.name));
 }
 
 /** At least `least` first bytes, and the whole stream again from its start. */

@@ -1,6 +1,6 @@
 /** What staging one source of a target needs to know. */
 import type { Digest, Fetcher } from '../fetcher.ts';
-import type { LinkMode } from '../options.ts';
+import type { LinkMode, Unpack } from '../options.ts';
 import type { Obstacles } from '../publish/in-the-way.ts';
 import type { Staging } from '../publish/staging.ts';
 import type { Transfer } from '../transfer/read.ts';
@@ -17,7 +17,7 @@ export interface StageContext {
   readonly obstacles: Obstacles;
   readonly required: readonly Digest[];
   readonly link: LinkMode;
-  readonly unpack: 'auto' | 'never';
+  readonly unpack: Unpack;
   /** Ranges of one file at a time. */
   readonly width: number;
   /** Paths that archives bring must not collide with others. */

@@ -15,6 +15,8 @@ export async function stageItem(context: StageContext, item: PlanItem): Promise<
       context.staging.files.line({ file: { ...file, entry: item.id } });
       context.onFile({ size: file.size, kept: true });
     }
+    for (const { path } of item.folders)
+      context.staging.files.line({ folder: { path, entry: item.id } });
     return;
   }
   const source = new Source(context.fetcher, item.entry, context.transfer.signal);

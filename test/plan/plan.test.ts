@@ -62,7 +62,7 @@ function published(
     files: files.size,
     bytes: 0,
   } as const;
-  return { header, entries: byKey, files, filesOf };
+  return { header, entries: byKey, files, filesOf, folders: [] };
 }
 
 describe('a plan', () => {

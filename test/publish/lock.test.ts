@@ -12,8 +12,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
+import type { ModelFetchError } from '../../src/errors.ts';
+import { fetchModel } from '../../src/index.ts';
 import { acquireLock } from '../../src/publish/lock.ts';
-import { fails, folder, s3Scene, treeOf } from './scene.ts';
+import { fails, folder, s3Scene, treeFrom, treeOf, write } from './scene.ts';
 
 const never = new AbortController().signal;
 
@@ -129,4 +131,30 @@ describe('runs in one target', () => {
     assert.deepEqual(treeOf(scene.dest), { a: 'a' });
     assert.match(readFileSync(join(scene.dest, '.model-fetch', 'manifest.jsonl'), 'utf8'), /"end"/);
   });
+});
+
+describe('a lease that nobody can read', () => {
+  test('is in the way while it is young, and goes when it is old', async (t) => {
+    const path = join(folder(t), 'lock');
+    writeFileSync(path, 'not a lease');
+    await assert.rejects(
+      acquireLock(path, 50, new AbortController().signal),
+      (error: ModelFetchError) => error.code === 'BUSY',
+    );
+    const longAgo = new Date(Date.now() - 60_000);
+    utimesSync(path, longAgo, longAgo);
+    const release = await acquireLock(path, 2_000, new AbortController().signal);
+    release();
+    assert.equal(existsSync(path), false);
+  });
+});
+
+test('runs that end and begin at once do not trip over the folder they share', async (t) => {
+  const root = folder(t);
+  const source = join(root, 'model');
+  write(source, { a: 'a' });
+  const dest = join(root, 'mnt');
+  const runs = Array.from({ length: 12 }, () => fetchModel(source, dest, { manifest: false }));
+  for (const { files } of await Promise.all(runs)) assert.equal(files, 1);
+  assert.deepEqual(treeOf(dest, true), { a: treeFrom({ a: 'a' })['a'] });
 });
