@@ -281,9 +281,9 @@ test('a pause of the sink is no stall, and holds the server back', async () => {
   const taking = take({
     location: at({ url: one.put('/huge', huge) }),
     signal: controller.signal,
-    stallMs: 100,
+    stallMs: 500,
     sink: async () => {
-      if (++calls === 2) await sleep(400);
+      if (++calls === 2) await sleep(1200);
       if (calls === 3) controller.abort();
     },
   });

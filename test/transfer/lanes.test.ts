@@ -258,12 +258,12 @@ for (const lane of LANES) {
     });
 
     test('gives up on silence, before and within the body', async () => {
-      const before = await exchange(lane, () => undefined, { range: RANGE, stallMs: 100 });
+      const before = await exchange(lane, () => undefined, { range: RANGE, stallMs: 500 });
       assert.equal(code(before.error), 'STALLED');
       const within = await exchange(
         lane,
         (_, s) => void s.write(Buffer.concat([Buffer.from(PARTIAL), PART.subarray(0, 50)])),
-        { range: RANGE, stallMs: 100 },
+        { range: RANGE, stallMs: 500 },
       );
       assert.equal(code(within.error), 'STALLED');
       assert.deepEqual(within.bytes, PART.subarray(0, 50));
@@ -324,12 +324,12 @@ for (const lane of LANES) {
         let busy = 0;
         const { error } = await exchange(lane, handler, {
           secure,
-          stallMs: 300,
+          stallMs: 500,
           sink: async (chunk) => {
             assert.equal(++busy, 1, 'one chunk at a time');
             const before = Buffer.from(chunk);
             // Longer than the stall timeout: silence that we cause ourselves is no stall.
-            await new Promise((resolve) => setTimeout(resolve, received.length === 0 ? 600 : 2));
+            await new Promise((resolve) => setTimeout(resolve, received.length === 0 ? 1200 : 2));
             assert.ok(before.equals(chunk), 'the chunk stays as it is until its promise settles');
             received.push(before);
             busy--;
