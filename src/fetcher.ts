@@ -123,6 +123,8 @@ export interface Fetcher extends Partial<AsyncDisposable> {
   readonly uri: string;
   /** Immutable id of what `uri` named at resolve time, when the scheme has one. */
   readonly revision?: string;
+  /** The URI names one file, not a folder: patterns that choose among the files of a folder do not apply. */
+  readonly single?: boolean;
   /** Every file, in a stable order. Nothing to list is `NOT_FOUND`, thrown here or by `resolve`. */
   list(options?: CallOptions): AsyncIterable<Entry>;
   /**

@@ -5,6 +5,7 @@ import type { Digest } from './fetcher.ts';
 import type { Env, ResolverRegistry } from './registry.ts';
 
 export type LinkMode = 'auto' | 'copy' | 'hard' | 'symlink';
+export type Unpack = 'auto' | 'never' | 'kserve';
 export type NetPolicy = 'default' | 'public';
 
 export interface FetchOptions {
@@ -15,13 +16,18 @@ export interface FetchOptions {
   /** Globs (`picomatch`) over paths relative to the model. Default: everything. */
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
+  /**
+   * A platform's patterns, with the meaning of Python's `fnmatch` (`*` crosses `/`), for the files of a folder. `allow` counts
+   * where there is no `include`, `ignore` where there is no `exclude`.
+   */
+  readonly patterns?: { readonly allow: readonly string[]; readonly ignore: readonly string[] };
   /** The one file of the model must have this digest. */
   readonly checksum?: Digest;
   /** `REFUSED` unless the source is at this revision. */
   readonly expectRevision?: string;
-  /** `auto`: a model that is one archive is unpacked. Default `auto`. */
-  readonly unpack?: 'auto' | 'never';
-  /** Requests at a time. Default 16. */
+  /** `auto`: a model that is one archive is unpacked. `kserve`: if KServe would, by its name alone. Default `auto`. */
+  readonly unpack?: Unpack;
+  /** Requests at a time. Default: from 16 up to 64 while more helps, fewer when the server asks for less. */
   readonly concurrency?: number;
   /** Bytes per second, all connections together. Default: no limit. */
   readonly limitRate?: number;
@@ -52,10 +58,12 @@ export interface Settings {
   readonly env: Env;
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  readonly patterns: FetchOptions['patterns'];
   readonly checksum: Digest | undefined;
   readonly expectRevision: string | undefined;
-  readonly unpack: 'auto' | 'never';
-  readonly concurrency: number;
+  readonly unpack: Unpack;
+  /** Fixed, when it was asked for. */
+  readonly concurrency: number | undefined;
   readonly limitRate: number | undefined;
   readonly timeoutMs: number | undefined;
   readonly stallTimeoutMs: number;
@@ -77,10 +85,14 @@ export function normalize(options: FetchOptions, registry: ResolverRegistry): Se
     env: options.env ?? {},
     include: options.include ?? [],
     exclude: options.exclude ?? [],
+    patterns: options.patterns,
     checksum: options.checksum && digest(options.checksum),
     expectRevision: options.expectRevision,
     unpack: options.unpack ?? 'auto',
-    concurrency: whole('concurrency', options.concurrency ?? 16, 1, 1024),
+    concurrency:
+      options.concurrency === undefined
+        ? undefined
+        : whole('concurrency', options.concurrency, 1, 1024),
     limitRate:
       options.limitRate === undefined ? undefined : whole('limitRate', options.limitRate, 1),
     timeoutMs:

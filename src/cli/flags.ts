@@ -41,6 +41,7 @@ export interface FlagValues {
   readonly plugin?: readonly string[];
   readonly manifest?: string | false;
   readonly overwrite?: boolean;
+  readonly compat?: 'kserve' | 'none';
   readonly dryRun?: boolean;
   readonly concurrency?: number;
   readonly limitRate?: number;
@@ -108,7 +109,8 @@ function choice<K extends keyof FlagValues>(
 
 const FETCH = ['fetch'] as const;
 const LISTING = ['fetch', 'ls', 'doctor'] as const;
-const REACHING = ['fetch', 'ls', 'explain', 'doctor'] as const;
+/** Commands that go to a source. */
+export const REACHING = ['fetch', 'ls', 'explain', 'doctor'] as const;
 const WHAT = { group: 'What', for: 'library' } as const;
 const HOW = { group: 'How', for: 'library' } as const;
 const OUTPUT = { group: 'Output', for: 'command', commands: COMMANDS } as const;
@@ -125,6 +127,7 @@ export const FLAGS: readonly Flag[] = [
   flag('plugin', asIs, { ...WHAT, for: 'command', name: 'plugin', value: 'module', repeatable: true, commands: [...REACHING, 'schemes'], completes: 'file', help: 'a module that adds schemes; may be repeated' }),
   flag('manifest', pathOrNone, { ...WHAT, name: 'manifest', value: 'path|none', default: 'in the target', commands: ['fetch', 'verify'], completes: 'file', help: 'where the manifest is' }),
   flag('overwrite', yesNo, { ...WHAT, name: 'overwrite', commands: FETCH, help: 'replace files in the target that are not ours' }),
+  choice('compat', ['none', 'kserve'], { ...WHAT, for: 'command', name: 'compat', commands: REACHING, help: "kserve: the trees and exit statuses of KServe's own initializer" }),
   flag('dryRun', yesNo, { ...WHAT, for: 'command', name: 'dry-run', short: 'n', commands: FETCH, help: 'say what would be done, and write nothing' }),
 
   flag('concurrency', whole, { ...HOW, name: 'concurrency', value: 'n', default: 'as many as help, 16 to 64', commands: FETCH, help: 'requests at a time' }),

@@ -1,10 +1,12 @@
 /** One run of the command, from words to exit status. Never ends the process. */
 import type { ResolverRegistry } from '../registry.ts';
 import type { CommandRun, Context, Host } from './context.ts';
+import { compatFailure, compatOptions } from './compat.ts';
 import { describeFailure, failureJson, failureLine } from './failure.ts';
-import type { CommandName } from './flags.ts';
+import { REACHING, type CommandName } from './flags.ts';
 import { wantsColor } from './format.ts';
 import { splitCommand } from './grammar.ts';
+import { fromPlatform, type Platform } from './kserve.ts';
 import { redactedJson } from './log.ts';
 import { parseWords } from './program.ts';
 import { guess, openSession, type Session } from './session.ts';
@@ -64,7 +66,8 @@ function contextOf(
 ): Context {
   const { cwd, signal } = host;
   const { values } = session;
-  const env = libraryEnv(values, host.env);
+  const platform = platformOf(command, session, host.env);
+  const env = libraryEnv(values, platform.env);
   const registry = once(() => registryWith(values.plugin ?? [], env, cwd));
   return {
     ...session,
@@ -74,11 +77,31 @@ function contextOf(
     cwd,
     signal,
     registry,
-    options: async () => ({ ...libraryOptions(values), registry: await registry(), env, signal }),
+    options: async () => ({
+      ...platform.options,
+      ...compatOptions(values.compat),
+      ...libraryOptions(values),
+      registry: await registry(),
+      env,
+      signal,
+    }),
     summarize: (summary) => {
       noteTermination(host, session, redactedJson(summary));
     },
   };
+}
+
+/** What the environment says in the words of KServe, Seldon and PrimeHub; for commands that go to a source. */
+function platformOf(
+  command: CommandName,
+  { log }: Session,
+  env: Host['env'],
+): Pick<Platform, 'env' | 'options'> {
+  if (!REACHING.some((name) => name === command)) return { env, options: {} };
+  const platform = fromPlatform(env);
+  for (const warning of platform.warnings) log('warn', warning, { event: 'warning' });
+  for (const note of platform.notes) log('debug', note);
+  return platform;
 }
 
 async function registryWith(
@@ -88,6 +111,8 @@ async function registryWith(
 ): Promise<ResolverRegistry> {
   const { createRegistry } = await import('../create-registry.ts');
   const registry = createRegistry({ env });
+  const { remoteRegistrations } = await import('./seldon.ts');
+  for (const remote of remoteRegistrations(env)) registry.register(remote);
   if (plugins.length === 0) return registry;
   const { loadPlugin } = await import('./plugins.ts');
   for (const plugin of plugins)
@@ -120,7 +145,11 @@ function stoppable(work: Promise<void>, signal: AbortSignal): Promise<void> {
 /** Tells the failure everywhere it has to be told, the error line last, and answers its status. */
 function fail(host: Host, session: Session, error: unknown): number {
   const { log, screen, out, style } = session;
-  const failure = describeFailure(error, host.stoppedBy());
+  const isFetch = [undefined, 'fetch'].includes(splitCommand(host.argv).command);
+  const failure = compatFailure(
+    describeFailure(error, host.stoppedBy()),
+    isFetch ? peek('compat', host.argv, host.env) : undefined,
+  );
   screen.status('');
   if (out.json && !out.started) out.document(failureJson(failure));
   for (const line of failure.trace) log('debug', line);

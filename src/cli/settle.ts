@@ -23,8 +23,11 @@ export const FETCHER_VARIABLES: readonly string[] = [
   'MODEL_FETCH_S3_SSE_C_KEY',
   'MODEL_FETCH_S3_SSE_C_KEY_FILE',
   'MODEL_FETCH_GCS_ANONYMOUS',
-  'MODEL_FETCH_GCS_USER_PROJECT',
+  'MODEL_FETCH_GCS_CREDENTIALS',
   'MODEL_FETCH_GCS_ENDPOINT',
+  'MODEL_FETCH_GCS_USER_PROJECT',
+  'MODEL_FETCH_NFS',
+  'MODEL_FETCH_PHFS',
 ];
 
 /** What Kubernetes puts into every pod of a namespace that has a Service called `model-fetch`. */
@@ -74,9 +77,14 @@ export function libraryOptions(values: FlagValues): Partial<FetchOptions> {
   return Object.fromEntries(keys.filter((key) => key in values).map((key) => [key, values[key]]));
 }
 
-/** The environment for the library: what was given, with `--pvc` in the form in which its fetcher reads it. */
+/** The environment for the library: what was given, with `--pvc` and `--compat` in the form in which fetchers read them. */
 export function libraryEnv(values: FlagValues, env: Env): Env {
-  return values.pvc ? { ...env, MODEL_FETCH_PVC: values.pvc.join(',') } : env;
+  const { pvc, compat } = values;
+  return {
+    ...env,
+    ...(pvc && { MODEL_FETCH_PVC: pvc.join(',') }),
+    ...(compat && { MODEL_FETCH_COMPAT: compat }),
+  };
 }
 
 /** One sentence for every `MODEL_FETCH_*` variable that nobody reads: a misspelt one is otherwise silent. */

@@ -12,12 +12,13 @@ const MOST_BYTES = 4096;
 export function terminationLogPath(
   asked: string | false | undefined,
   env: Env,
+  kubernetes = DEFAULT_PATH,
 ): string | undefined {
   if (asked !== undefined) return asked === false ? undefined : asked;
   if (!env['KUBERNETES_SERVICE_HOST']) return undefined;
   try {
-    accessSync(DEFAULT_PATH, constants.W_OK);
-    return DEFAULT_PATH;
+    accessSync(kubernetes, constants.W_OK);
+    return kubernetes;
   } catch {
     return undefined;
   }

@@ -7,23 +7,41 @@ import type { Env } from '../registry.ts';
 import { fromDirectory } from './from-directory.ts';
 import { realPlace } from './local-path.ts';
 
-/** Nothing to configure: the file system's own permissions decide. */
-export const fromEnv: (env: Env) => Resolver = () => file();
+export interface FileOptions {
+  /** As KServe: names with a leading dot are left out, at the top of a folder only. */
+  readonly compat?: 'kserve';
+}
 
-export function file(): Resolver {
+/** Little to configure: the file system's own permissions decide. */
+export function fromEnv(env: Env): Resolver {
+  return file(env['MODEL_FETCH_COMPAT'] === 'kserve' ? { compat: 'kserve' } : {});
+}
+
+export function file(options: FileOptions = {}): Resolver {
   return {
     async resolve(ref, { signal }): Promise<Fetcher> {
       signal.throwIfAborted();
       const path = await pathOf(ref);
       // A link at the root is the caller's own word, and pins what it leads to now.
       const real = await realPlace(path, ref.raw);
-      return fromDirectory({ uri: `file://${real}`, path: real, name: basename(path) });
+      const fetcher = fromDirectory({ uri: `file://${real}`, path: real, name: basename(path) });
+      const isFolder = options.compat !== undefined && (await lstat(real)).isDirectory();
+      return isFolder ? withoutHidden(fetcher) : fetcher;
     },
     async explain(ref): Promise<Explanation> {
       return {
         parts: { path: await pathOf(ref) },
         credentials: 'none; the permissions of the file system',
       };
+    },
+  };
+}
+
+function withoutHidden(fetcher: Fetcher): Fetcher {
+  return {
+    ...fetcher,
+    async *list(call) {
+      for await (const entry of fetcher.list(call)) if (!entry.path.startsWith('.')) yield entry;
     },
   };
 }

@@ -28,6 +28,8 @@ export interface Credentials {
 export interface CredentialOptions {
   /** What `GOOGLE_APPLICATION_CREDENTIALS` names. Must exist. */
   readonly credentialsFile?: string;
+  /** The same as text. */
+  readonly credentialsJson?: string;
   /** gcloud's own file, which may exist. */
   readonly wellKnownFile?: string;
   /** Nobody's eyes, and why. */
@@ -36,6 +38,8 @@ export interface CredentialOptions {
   readonly metadataHost?: string;
 }
 
+/** Credentials that come as text: rclone's remotes have them so. */
+export const JSON_VARIABLE = 'MODEL_FETCH_GCS_CREDENTIALS';
 /** How long nothing but a missing metadata server may hold up an anonymous read. */
 const PROBE_MS = 1000;
 /** After the bucket has refused nobody's eyes: on GKE a pod may be a few seconds older than its metadata server. */
@@ -47,6 +51,8 @@ export async function findCredentials(
   http: HttpClient,
 ): Promise<Credentials> {
   if (options.anonymous !== undefined) return new Anonymous(options.anonymous);
+  if (options.credentialsJson !== undefined)
+    return fromFile('the environment', JSON_VARIABLE, options.credentialsJson, http);
   if (options.credentialsFile !== undefined)
     return fromFile(
       options.credentialsFile,

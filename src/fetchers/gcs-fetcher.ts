@@ -51,11 +51,13 @@ export interface GcsFetcherParts {
 export class GcsFetcher implements Fetcher {
   readonly uri: string;
   readonly revision?: string;
+  readonly single: boolean;
   readonly #parts: GcsFetcherParts;
 
   constructor(parts: GcsFetcherParts) {
     this.#parts = parts;
     this.uri = formatGcsRef(parts.ref);
+    this.single = parts.object !== undefined;
     if (parts.ref.generation !== undefined) this.revision = parts.ref.generation;
   }
 

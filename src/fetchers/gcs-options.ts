@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import { ModelFetchError } from '../errors.ts';
 import type { Env } from '../registry.ts';
-import type { CredentialOptions } from './gcs-credentials.ts';
+import { JSON_VARIABLE, type CredentialOptions } from './gcs-credentials.ts';
 import { METADATA_ADDRESS } from './gcs-metadata.ts';
 
 /** All explicit; `fromEnv` fills it from the variables that Google's own tools read. */
@@ -20,6 +20,7 @@ export function optionsFrom(env: Env): GcsOptions {
   const emulator = env['STORAGE_EMULATOR_HOST'] || undefined;
   const endpoint = env['MODEL_FETCH_GCS_ENDPOINT'] || undefined;
   const credentialsFile = env['GOOGLE_APPLICATION_CREDENTIALS'] || undefined;
+  const credentialsJson = env[JSON_VARIABLE] || undefined;
   const userProject =
     env['MODEL_FETCH_GCS_USER_PROJECT'] || env['GOOGLE_CLOUD_QUOTA_PROJECT'] || undefined;
   const home = env['HOME'] ? posix.join(env['HOME'], '.config', 'gcloud') : undefined;
@@ -31,6 +32,7 @@ export function optionsFrom(env: Env): GcsOptions {
       endpoint: baseUrl('MODEL_FETCH_GCS_ENDPOINT', endpoint, 'https'),
     }),
     ...(credentialsFile !== undefined && { credentialsFile }),
+    ...(credentialsJson !== undefined && { credentialsJson }),
     ...(configuration !== undefined && {
       wellKnownFile: posix.join(configuration, 'application_default_credentials.json'),
     }),

@@ -20,7 +20,7 @@ import { redactText } from '../redact.ts';
 import type { Ref } from '../ref.ts';
 import type { Env } from '../registry.ts';
 import { checkedHeaders, headersFromEnv } from './http-headers.ts';
-import { fileName } from './http-name.ts';
+import { fileName, kserveName } from './http-name.ts';
 import { answerFailure, probe, SIGNATURE, type Probed, type ProbeRequest } from './http-probe.ts';
 
 export interface HttpOptions {
@@ -28,11 +28,16 @@ export interface HttpOptions {
   readonly headers?: (hostname: string) => Readonly<Record<string, string>> | undefined;
   /** Certificates, proxy and reach, when they differ from the run's. */
   readonly transport?: Transport;
+  /** Name the file as KServe does: by the URL alone, escapes and all. */
+  readonly compat?: 'kserve';
 }
 
 /** As KServe: `<host>-headers` holds a JSON object of headers for that host. */
 export function fromEnv(env: Env): Resolver {
-  return http({ headers: (hostname) => headersFromEnv(env, hostname) });
+  return http({
+    headers: (hostname) => headersFromEnv(env, hostname),
+    ...(env['MODEL_FETCH_COMPAT'] === 'kserve' && { compat: 'kserve' }),
+  });
 }
 
 /** The resolver for `http` and `https`. */
@@ -47,7 +52,8 @@ export function http(options: HttpOptions = {}): Resolver {
         http: context.http,
         signal: context.signal,
       };
-      return new HttpFetcher(target, request, await probe(request));
+      const name = options.compat ? kserveName : fileName;
+      return new HttpFetcher(target, request, await probe(request), name);
     },
     explain: (ref) => Promise.resolve(explained(ref, options)),
   };
@@ -108,6 +114,7 @@ function declaredDigests(hash: string, ref: Ref): readonly Digest[] {
 class HttpFetcher implements Fetcher {
   readonly uri: string;
   readonly revision?: string;
+  readonly single = true;
   readonly #request: ProbeRequest;
   readonly #pinned: Probed;
   readonly #entry: Entry;
@@ -116,13 +123,13 @@ class HttpFetcher implements Fetcher {
   #doubted = false;
   #probing: Promise<Probed> | undefined;
 
-  constructor(target: Target, request: ProbeRequest, probed: Probed) {
+  constructor(target: Target, request: ProbeRequest, probed: Probed, name: typeof fileName) {
     this.uri = target.uri;
     if (probed.etag !== undefined) this.revision = probed.etag;
     this.#request = request;
     this.#pinned = probed;
     this.#location = probed.location;
-    const path = fileName(request.url, probed.headers['content-disposition']);
+    const path = name(request.url, probed.headers['content-disposition']);
     refuseWebPage(path, probed, this.uri);
     this.#entry = {
       path,

@@ -19,6 +19,13 @@ const CORRECTIONS = 3;
 /** Milliseconds without a byte from the control plane. */
 const SOCKET_TIMEOUT = 30_000;
 const DEFAULT_REGION = 'us-east-1';
+/** Refusals of keys that may have been renewed meanwhile. */
+const MAY_BE_RENEWED = new Set([
+  'ExpiredToken',
+  'TokenRefreshRequired',
+  'InvalidToken',
+  'InvalidAccessKeyId',
+]);
 
 /** The SDK's socket handler would warn on the console. */
 const silent = (): void => undefined;
@@ -132,8 +139,7 @@ export class S3Access {
     }
     const client = await this.client(bucket);
     if (code === 'RequestTimeTooSkewed') return correctClock(client, failure, used);
-    if (code !== 'ExpiredToken' && code !== 'TokenRefreshRequired' && code !== 'InvalidToken')
-      return false;
+    if (!code || !MAY_BE_RENEWED.has(code)) return false;
     const current = await this.identity(client);
     if (differs(current, used)) return true;
     return differs(await this.identity(client, true), used);

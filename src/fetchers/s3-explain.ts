@@ -7,6 +7,7 @@ import type { S3Options } from './s3-options.ts';
 export async function credentialSource(options: S3Options, env: Env): Promise<string> {
   const { credentials, profile } = options;
   if (credentials === 'anonymous') return 'anonymous';
+  if (typeof credentials === 'function') return 'keys in files (AWS_SECRET_ACCESS_KEY_FILE)';
   if (credentials) {
     const kind = credentials.sessionToken === undefined ? 'keys' : 'temporary keys';
     return env['AWS_ACCESS_KEY_ID'] === undefined

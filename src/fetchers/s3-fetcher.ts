@@ -21,11 +21,7 @@ export async function openS3(
 ): Promise<Fetcher> {
   if (address.key === '' || address.key.endsWith('/'))
     return folderFetcher(access, address, signal);
-  const folder: Folder = {
-    bucket: address.bucket,
-    prefix: `${address.key}/`,
-    uri: formatS3(address),
-  };
+  const folder = folderAt(access, address);
   const pinned = address.versionId !== undefined;
   let facts: ObjectFacts;
   try {
@@ -41,18 +37,27 @@ export async function openS3(
     throw error;
   }
   // An empty object in the place of a folder is how some tools make folders.
-  if (facts.size === 0 && !pinned && (await isThere(access, folder, signal).catch(() => false)))
+  const isEmpty = facts.size === 0 && !pinned;
+  if (isEmpty && access.options.compat) return folderFetcher(access, address, signal);
+  if (isEmpty && (await isThere(access, folder, signal).catch(() => false)))
     return folderFetcher(access, address, signal);
   return objectFetcher(access, address, facts, signal);
 }
 
-function folderFetcher(access: S3Access, address: S3Address, signal: AbortSignal): Fetcher {
+function folderAt({ options }: S3Access, address: S3Address): Folder {
   const { bucket, key } = address;
-  const folder: Folder = {
+  const isWhole = key === '' || key.endsWith('/') || options.compat !== undefined;
+  return {
     bucket,
-    prefix: key === '' || key.endsWith('/') ? key : `${key}/`,
+    prefix: isWhole ? key : `${key}/`,
     uri: formatS3(address),
+    ...(options.compat && { compat: options.compat }),
   };
+}
+
+function folderFetcher(access: S3Access, address: S3Address, signal: AbortSignal): Fetcher {
+  const { bucket } = address;
+  const folder = folderAt(access, address);
   return {
     uri: formatS3(address),
     list: (options = {}) => listFolder(access, folder, options.signal ?? signal),
@@ -75,6 +80,7 @@ function objectFetcher(
   return {
     uri: formatS3({ ...address, ...(version !== undefined && { versionId: version }) }),
     revision,
+    single: true,
     async *list(options = {}) {
       throwIfAborted(options.signal ?? signal);
       // What resolve saw serves the first listing; later ones are there to notice changes.

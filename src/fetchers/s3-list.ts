@@ -5,12 +5,14 @@ import type { Entry } from '../fetcher.ts';
 import { decodeName } from './s3-address.ts';
 import type { S3Access } from './s3-client.ts';
 
-/** A folder: `prefix` is empty, or ends in `/`. */
+/** A folder: `prefix` is empty, or ends in `/`, but for `compat`. */
 export interface Folder {
   readonly bucket: string;
   readonly prefix: string;
   /** As it was asked for, for messages. */
   readonly uri: string;
+  /** Every key that begins with the letters of `prefix`, but for empty objects. */
+  readonly compat?: 'kserve';
 }
 
 /** Every object under `folder`, as entries relative to it. Nothing there is `NOT_FOUND`. */
@@ -102,7 +104,10 @@ function entryOf(
       `listing s3://${bucket}/${prefix} answered key ${JSON.stringify(key)}`,
       { uri: folder.uri, hint: 'The endpoint does not match prefixes as S3 does.' },
     );
-  const path = key.slice(prefix.length);
+  if (folder.compat && (size === 0 || key.endsWith('/'))) return undefined;
+  const path = folder.compat
+    ? key.slice(prefix.length).replace(/^\/+/, '')
+    : key.slice(prefix.length);
   if (path === '' || path.endsWith('/')) {
     if (size === 0) return undefined;
     throw new ModelFetchError(

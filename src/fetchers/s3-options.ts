@@ -3,17 +3,16 @@ import { readFileSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { Transport } from '../fetcher.ts';
 import type { Env } from '../registry.ts';
+import { keysFrom, type S3Keys } from './s3-keys.ts';
 
-/** Keys given by name. */
-export interface S3Keys {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
+export type { S3Keys } from './s3-keys.ts';
 
 export interface S3Options {
-  /** Default: the SDK's own chain (profile, web identity, container, instance metadata). */
-  readonly credentials?: S3Keys | 'anonymous';
+  /**
+   * A function is asked again when its keys are no longer taken. Default: the SDK's own chain (profile, web identity,
+   * container, instance metadata).
+   */
+  readonly credentials?: S3Keys | 'anonymous' | (() => Promise<S3Keys>);
   /** Default: `us-east-1`, corrected by what the server says. */
   readonly region?: string;
   /** Set by the operator, hence trusted. Default: Amazon's. */
@@ -27,6 +26,8 @@ export interface S3Options {
   /** The 32 bytes of the customer's key (SSE-C), base64. */
   readonly customerKey?: string;
   readonly profile?: string;
+  /** List as KServe does: prefixes match by characters, empty objects and keys that end in `/` are left out. */
+  readonly compat?: 'kserve';
   /** CA bundle and such; `reach` is decided by `endpoint`. */
   readonly transport?: Omit<Transport, 'reach'>;
 }
@@ -53,6 +54,7 @@ export function optionsFromEnv(env: Env): S3Options {
     requesterPays: payer?.toLowerCase() === 'requester',
     ...(customerKey !== undefined && { customerKey }),
     ...(profile !== undefined && { profile }),
+    ...(given('MODEL_FETCH_COMPAT') === 'kserve' && { compat: 'kserve' as const }),
     ...(transport && { transport }),
   };
 }
@@ -78,11 +80,7 @@ function endpointFrom(given: Given): string | undefined {
 
 function credentialsFrom(given: Given, yes: (name: string) => boolean): S3Options['credentials'] {
   if (yes('awsAnonymousCredential') || yes('MODEL_FETCH_S3_ANONYMOUS')) return 'anonymous';
-  const accessKeyId = given('AWS_ACCESS_KEY_ID');
-  const secretAccessKey = given('AWS_SECRET_ACCESS_KEY');
-  const sessionToken = given('AWS_SESSION_TOKEN');
-  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
-  return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
+  return keysFrom(given);
 }
 
 function customerKeyFrom(given: Given): string | undefined {

@@ -18,6 +18,12 @@ export function namedLikeArchive(name: string): boolean {
   return ARCHIVE_NAME.test(name);
 }
 
+/** Whether KServe would: it does not know zstd, and knows compressions behind `.tar` in lower case only. */
+export function unpackedByKserve(name: string): boolean {
+  if (!namedLikeArchive(name) || /zst$/i.test(name)) return false;
+  return !/\.tar\.\w+$/i.test(name) || /\.(?:gz|bz2|xz)$/.test(name);
+}
+
 /**
  * The format of the file called `name` that begins with `head` (its first 1,024 bytes, or all), or undefined when it is no
  * archive but the model itself: `.pt`, `.npz`, `.keras`, `.mar`, `.whl` and `.gz` stay as they are whatever is in them.

@@ -26,6 +26,7 @@ const SAMPLES: Readonly<Record<string, readonly [text: string, value: unknown]>>
   plugin: ['./x.mjs', ['./x.mjs']],
   manifest: ['none', false],
   overwrite: ['true', true],
+  compat: ['kserve', 'kserve'],
   'dry-run': ['true', true],
   concurrency: ['4', 4],
   'limit-rate': ['1Mi', 1_048_576],

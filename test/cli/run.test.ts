@@ -155,6 +155,8 @@ test('schemes are listed for people and for machines', async () => {
     'gs',
     'http',
     'https',
+    'nfs',
+    'phfs',
     'pvc',
     's3',
     's3a',
