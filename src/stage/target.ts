@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { Fetcher } from '../fetcher.ts';
+import { linked } from '../linked.ts';
 import type { LinkMode } from '../options.ts';
 import { Collisions } from '../plan/collisions.ts';
 import { makeFilter } from '../plan/filter.ts';
@@ -251,16 +252,4 @@ function roomCheck(dir: string): (bytes: number) => void {
 
 function scratchIn(target: Target): () => Promise<string> {
   return () => Promise.resolve(target.staging.newScratch());
-}
-
-function linked(outer: AbortSignal, inner: AbortController): AbortSignal {
-  if (outer.aborted) inner.abort(outer.reason);
-  outer.addEventListener(
-    'abort',
-    () => {
-      inner.abort(outer.reason);
-    },
-    { once: true, signal: inner.signal },
-  );
-  return inner.signal;
 }

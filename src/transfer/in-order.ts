@@ -1,5 +1,6 @@
 /** The bytes of an entry in order, fetched by parallel ranges, in bounded memory: what a tar stream is fed with. */
 import type { ByteRange, Digest } from '../fetcher.ts';
+import { linked } from '../linked.ts';
 import { digestsOf } from '../verify/learn.ts';
 import { RangeIgnored } from './lane.ts';
 import { read, type Transfer } from './read.ts';
@@ -140,21 +141,4 @@ async function* onePass(
     taken();
     await reading;
   }
-}
-
-/** A signal that follows `outer` and can be stopped alone. By hand: `AbortSignal.any` keeps its parents' listeners. */
-function linked(outer: AbortSignal, inner: AbortController): AbortSignal {
-  if (outer.aborted) inner.abort(outer.reason);
-  const follow = (): void => {
-    inner.abort(outer.reason);
-  };
-  outer.addEventListener('abort', follow, { once: true });
-  inner.signal.addEventListener(
-    'abort',
-    () => {
-      outer.removeEventListener('abort', follow);
-    },
-    { once: true },
-  );
-  return inner.signal;
 }
