@@ -320,3 +320,15 @@ describe('looking without fetching', () => {
     assert.doesNotMatch(JSON.stringify(explanation), /secret/);
   });
 });
+
+test('a target may be the source of another: its own record stays behind', async (t) => {
+  const scene = await s3Scene(t);
+  scene.model('m', { 'a/x': 'x', y: 'y' });
+  await scene.fetch('m');
+  const second = join(scene.root, 'second');
+  await fetchModel(scene.dest, second);
+  assert.deepEqual(treeOf(second), { 'a/x': 'x', y: 'y' });
+  const third = join(scene.root, 'third');
+  await fetchModel('pvc://filled', third, { env: { MODEL_FETCH_PVC: `filled=${scene.dest}` } });
+  assert.deepEqual(treeOf(third), { 'a/x': 'x', y: 'y' });
+});

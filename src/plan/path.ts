@@ -1,6 +1,9 @@
 /** Safe paths: the one place every path passes through before something is written under its name. */
 import { ModelFetchError } from '../errors.ts';
 
+/** The only name in a target that is ours. */
+export const OWN = '.model-fetch';
+
 /** Bytes of one component (NAME_MAX), bytes of the whole (PATH_MAX), components. Source: `limits.h` of Linux. */
 const MOST = { component: 255, path: 4096, depth: 64 } as const;
 
@@ -74,7 +77,7 @@ function unsafe(path: string): string | undefined {
       return `a component is longer than ${MOST.component} bytes`;
   }
   const first = foldPath(components[0]!);
-  if (first === '.model-fetch') return '.model-fetch is where this program keeps its own files';
+  if (first === OWN) return `${OWN} is where this program keeps its own files`;
   if (KUBERNETES.test(first)) return 'Kubernetes keeps its own files under that name';
   return undefined;
 }

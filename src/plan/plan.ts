@@ -14,7 +14,7 @@ import type { Unpack } from '../options.ts';
 import { parts } from '../verify/expected.ts';
 import type { Collisions } from './collisions.ts';
 import type { Fingerprint } from './fingerprint.ts';
-import { safePath } from './path.ts';
+import { OWN, safePath } from './path.ts';
 
 export type PlanItem = {
   /** Position among all entries of the target. */
@@ -79,6 +79,8 @@ export async function* selected(
   options: Pick<PlanOptions, 'wanted' | 'collisions' | 'fingerprint' | 'uri'>,
 ): AsyncGenerator<Entry> {
   for await (const entry of entries) {
+    // A source that is itself a target of ours, a claim filled by a job say, brings its record along: that is no part of the model.
+    if (entry.path.startsWith(`${OWN}/`)) continue;
     const path = checked(entry.path, options.uri);
     if (!options.wanted(path)) continue;
     options.fingerprint.add(entry);

@@ -2,14 +2,12 @@
 import { lstatSync, mkdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { onDisk } from '../disk.ts';
+import { OWN } from '../plan/path.ts';
 import { ModelFetchError } from '../errors.ts';
 import { acquireLock } from './lock.ts';
 import { readManifest, type Manifest, type ManifestFile } from './manifest.ts';
 import { makeTarget, publish, recover, type Paths } from './publish.ts';
 import { Staging } from './staging.ts';
-
-/** The only name in a target that is ours. */
-export const OWN = '.model-fetch';
 
 export interface Target extends AsyncDisposable {
   readonly dir: string;

@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ModelFetchError } from '../errors.ts';
 import { readManifest, type ManifestFile } from './manifest.ts';
-import { OWN } from './target.ts';
+import { OWN } from '../plan/path.ts';
 
 /** Whether a file is what was published, by a cheap look: kind, size, time and inode. */
 export function looksUntouched(target: string, file: ManifestFile): boolean {
