@@ -1,5 +1,6 @@
 /** What a refusal by Google means, in one place. */
 import { ModelFetchError, type ErrorCode } from '../errors.ts';
+import { retryAfterMs } from '../retry-after.ts';
 
 /** An answer that is not the one asked for, from the API, a media download or a token endpoint. */
 export interface GcsRefusal {
@@ -27,7 +28,7 @@ const NO_CREDENTIALS =
 export function gcsError(refusal: GcsRefusal, context: RefusalContext): ModelFetchError {
   const { reason, message } = explain(refusal.body);
   const { code, hint } = judge(refusal.status, reason, message, context);
-  const retryAfter = Number(refusal.headers?.['retry-after']);
+  const after = retryAfterMs(refusal.headers?.['retry-after']);
   const said = message === '' ? '' : `: ${message}`;
   return new ModelFetchError(
     code,
@@ -36,7 +37,7 @@ export function gcsError(refusal: GcsRefusal, context: RefusalContext): ModelFet
       uri: context.uri,
       ...(context.path !== undefined && { path: context.path }),
       ...(hint !== undefined && { hint }),
-      ...(code === 'UNAVAILABLE' && retryAfter >= 0 && { retryAfterMs: retryAfter * 1000 }),
+      ...(code === 'UNAVAILABLE' && after !== undefined && { retryAfterMs: after }),
     },
   );
 }

@@ -1,5 +1,6 @@
 /** What S3's refusals mean: one table from status and code to ours, for the SDK's errors and for the data plane's. */
 import { ModelFetchError, type ErrorCode } from '../errors.ts';
+import { retryAfterMs } from '../retry-after.ts';
 
 /** A refusal, from wherever it came. */
 export interface S3Failure {
@@ -93,7 +94,7 @@ export function toModelFetchError(failure: S3Failure, attempt: S3Attempt): Model
   const code = errorCodeOf(failure.status, failure.code);
   const said = [failure.status, failure.code, failure.message && `(${failure.message})`];
   const what = attempt.action === 's3:ListBucket' ? 'list' : 'read';
-  const retryAfterMs = retryAfter(failure.headers['retry-after'], Date.now());
+  const after = retryAfterMs(failure.headers['retry-after']);
   const hint = hintFor(code, failure, attempt);
   return new ModelFetchError(
     code,
@@ -101,7 +102,7 @@ export function toModelFetchError(failure: S3Failure, attempt: S3Attempt): Model
     {
       uri: attempt.uri,
       ...(hint !== undefined && { hint }),
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(after !== undefined && { retryAfterMs: after }),
       ...(failure.cause !== undefined && { cause: failure.cause }),
     },
   );
@@ -154,13 +155,6 @@ function elementText(xml: string, name: string): string | undefined {
   const text = new RegExp(`<${name}>([^<]{1,2000})</${name}>`).exec(xml)?.[1];
   const named: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
   return text?.replace(/&(lt|gt|quot|apos|amp);/g, (_, entity: string) => named[entity]!);
-}
-
-/** Milliseconds of a `Retry-After`, which is seconds or a date. Source: RFC 9110 section 10.2.3. */
-export function retryAfter(value: string | undefined, now: number): number | undefined {
-  if (value === undefined) return undefined;
-  const at = /^\d+$/.test(value) ? now + Number(value) * 1000 : Date.parse(value);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }
 
 /** What the SDK threw, as a failure. `ModelFetchError`s from the network below pass through unchanged. */

@@ -8,7 +8,7 @@ import type { Network } from '../net/network.ts';
 import { basicCredentials } from '../net/proxy.ts';
 import type { Exchange } from './exchange.ts';
 import { nextHop, type Hop } from './redirect.ts';
-import { retryAfterMs } from './retry-after.ts';
+import { retryAfterMs } from '../retry-after.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
 const RESPONSE_MS = 30_000;

@@ -1,11 +1,12 @@
 /** Exactly these bytes, whatever it takes: retries, resumes at the byte reached, fresh locations, the right lane. */
 import { ModelFetchError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
+import { retryAfterMs } from '../retry-after.ts';
 import type { HashThread } from '../verify/hash-thread.ts';
 import type { ByteRange, HttpLocation, Location, StreamLocation } from '../fetcher.ts';
 import { NotForFastLane, RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
 import type { RateLimit } from './rate.ts';
-import { Patience, pause, retryAfterMs, type RetryPolicy } from './retry.ts';
+import { Patience, pause, type RetryPolicy } from './retry.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import type { Steering } from './steering.ts';

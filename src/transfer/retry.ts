@@ -91,11 +91,3 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
     throw error;
   }
 }
-
-/** Retry-After in milliseconds: seconds or an HTTP date. Source: RFC 9110 section 10.2.3. */
-export function retryAfterMs(value: string | undefined, now = Date.now()): number | undefined {
-  if (value === undefined) return undefined;
-  if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
-}

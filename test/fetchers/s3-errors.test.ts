@@ -5,9 +5,9 @@ import {
   errorCodeOf,
   failureOf,
   parseErrorBody,
-  retryAfter,
   toModelFetchError,
 } from '../../src/fetchers/s3-errors.ts';
+import { retryAfterMs as retryAfter } from '../../src/retry-after.ts';
 
 describe('s3 errors', () => {
   it('have one meaning for each status and code', () => {

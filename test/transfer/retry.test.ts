@@ -4,13 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import { ModelFetchError } from '../../src/errors.ts';
 import { fetchModel } from '../../src/index.ts';
-import {
-  backoff,
-  connectionRefused,
-  Patience,
-  pause,
-  retryAfterMs,
-} from '../../src/transfer/retry.ts';
+import { backoff, connectionRefused, Patience, pause } from '../../src/transfer/retry.ts';
+import { retryAfterMs } from '../../src/retry-after.ts';
 import { startS3 } from '../servers/s3.ts';
 import { fails, KEEP, s3Scene, treeFrom, treeOf } from '../publish/scene.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { retryAfterMs } from '../../src/http/retry-after.ts';
+import { retryAfterMs } from '../src/retry-after.ts';
 
 test('Retry-After is seconds or a date, or nothing', () => {
   const now = Date.parse('2026-01-01T00:00:00Z');
