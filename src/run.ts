@@ -1,4 +1,5 @@
 /** What one call shares: settings, the deadline, the network, the lanes. Loaded as needed: a local copy opens no socket. */
+import { availableParallelism } from 'node:os';
 import { asModelFetchError, ModelFetchError } from './errors.ts';
 import type { Entry, Fetcher, HttpClient, ResolveContext } from './fetcher.ts';
 import { createRegistry } from './create-registry.ts';
@@ -11,11 +12,14 @@ import { connectionRefused, pause } from './transfer/retry.ts';
 import { Climb } from './transfer/climb.ts';
 import { Slots } from './transfer/slots.ts';
 import { steer } from './transfer/steering.ts';
+import { createThreads, type Threads } from './transfer/threads.ts';
 import { createHashThread } from './verify/hash-thread.ts';
 
 /** Requests at a time to begin with, and at most, unless a number was asked for. */
 const FIRST_REQUESTS = 16;
 const MOST_REQUESTS = 64;
+/** Each moves 1 to 2 GB/s and takes some 12 MB. */
+const MOST_THREADS = 4;
 /** How many resolvers may point at each other. */
 const MAX_INDIRECTIONS = 5;
 
@@ -54,6 +58,7 @@ export function openRun(options: FetchOptions): Run {
   const slots = new Slots(start);
   const hashing = createHashThread();
   const steering = steer(slots, new Climb({ start, least: settings.concurrency ?? 1, most }));
+  const threads = threadsFor(settings);
   const rate = settings.limitRate === undefined ? undefined : new RateLimit(settings.limitRate);
   const client: HttpClient = {
     request: async (url, request) => (await http()).request(url, { signal, ...request }),
@@ -97,17 +102,28 @@ export function openRun(options: FetchOptions): Run {
       stallMs: timerMs(settings.stallTimeoutMs),
       rate,
       hashing,
+      threads,
       report: settings.report,
       signal: own,
     }),
     [Symbol.asyncDispose]: async () => {
       end();
       steering.stop();
-      await hashing.close();
+      await Promise.all([hashing.close(), threads?.close()]);
       if (fast.started) (await fast()).close();
       if (network.started) (await network()).close();
     },
   };
+}
+
+/** One core needs none: handing over would only cost. Under a rate limit all bytes pass one place that holds them back. */
+function threadsFor(settings: Settings): Threads | undefined {
+  const cores = availableParallelism();
+  if (cores < 2 || settings.limitRate !== undefined) return undefined;
+  return createThreads(Math.min(cores, MOST_THREADS), {
+    env: settings.env,
+    policy: settings.netPolicy,
+  });
 }
 
 /** Node's timers hold 31 bits, 24.8 days; with more they go off at once. */

@@ -3,7 +3,8 @@ import { rmSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { ByteRange, Digest, DigestAlgorithm, Fetcher } from '../fetcher.ts';
 import { isCrc, type CrcAlgorithm } from '../verify/crc.ts';
-import { crcsOnDisk, FileDigester, rangeDigester } from '../verify/digester.ts';
+import { CrcLine } from '../verify/crc-line.ts';
+import { crcsOnDisk, FileDigester } from '../verify/digester.ts';
 import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
 import { digestsOf } from '../verify/learn.ts';
 import { RangeIgnored } from './lane.ts';
@@ -106,20 +107,29 @@ async function oneRange(
   range: ByteRange,
   algorithms: Iterable<CrcAlgorithm>,
 ): Promise<ReadonlyMap<CrcAlgorithm, bigint>> {
-  const digester = await rangeDigester(algorithms);
+  const line = await CrcLine.of(algorithms);
   try {
     let at = range.start;
     await read(transfer, source, {
       range,
       sink: (chunk) => {
         file.write(chunk, at);
-        digester.update(chunk);
+        line.update(chunk);
         at += chunk.length;
       },
+      errand: {
+        place: { kind: 'file', fd: file.fd, path: file.path },
+        at: range.start,
+        crcs: [...algorithms],
+        took: (bytes, crcs) => {
+          line.append(bytes, crcs);
+          at += bytes;
+        },
+      },
     });
-    return digester.values();
+    return line.values();
   } finally {
-    digester.release();
+    line.release();
   }
 }
 
@@ -159,7 +169,7 @@ async function inOnePass(
     ...crcsOf(chooseDigests(required, declared)),
     ...(learntBefore.get(fetcher) ?? []),
   ];
-  const state = await rangeDigester(likely);
+  const line = await CrcLine.of(likely);
   const file = new PartFile(path);
   try {
     let at = 0;
@@ -170,13 +180,22 @@ async function inOnePass(
       },
       sink: (chunk) => {
         file.write(chunk, at);
-        state.update(chunk);
+        line.update(chunk);
         at += chunk.length;
+      },
+      errand: {
+        place: { kind: 'file', fd: file.fd, path: file.path },
+        at: 0,
+        crcs: likely,
+        took: (bytes, crcs) => {
+          line.append(bytes, crcs);
+          at += bytes;
+        },
       },
       restart: () => {
         at = 0;
         file.truncate(0);
-        state.reset();
+        line.reset();
       },
     });
     if (entry.size !== undefined && at !== entry.size)
@@ -186,12 +205,12 @@ async function inOnePass(
       });
     const against = chooseDigests(required, [...declared, ...learnt]);
     learntBefore.set(fetcher, new Set(crcsOf(against)));
-    const found = await digestsOfWhole(file, at, state.values(), against);
+    const found = await digestsOfWhole(file, at, line.values(), against);
     mustMatch(against, found, { uri: fetcher.uri, path: entry.path });
     await file.finish();
     return { size: at, crc32: found.get('crc32')!, against };
   } finally {
-    state.release();
+    line.release();
     file.close();
   }
 }

@@ -21,12 +21,8 @@ export class PartFile {
     );
   }
 
-  /** Synchronous on purpose: a page-cache write of 256 KiB is a copy, and handing it to a thread costs more. */
   write(chunk: Uint8Array, position: number): void {
-    for (let done = 0; done < chunk.length;)
-      done += onDisk(this.path, () =>
-        writeSync(this.fd, chunk, done, chunk.length - done, position + done),
-      );
+    writeAt(this.fd, this.path, chunk, position);
   }
 
   read(into: Uint8Array, position: number): number {
@@ -90,4 +86,10 @@ export class PartFile {
 // eslint-disable-next-line @typescript-eslint/require-await -- a rejection is all it is for
 async function failed(error: unknown): Promise<never> {
   throw error;
+}
+
+/** All of `chunk` at `position`. Synchronous on purpose: a page-cache write is a copy, and handing it to a thread costs more. */
+export function writeAt(fd: number, path: string, chunk: Uint8Array, position: number): void {
+  for (let done = 0; done < chunk.length;)
+    done += onDisk(path, () => writeSync(fd, chunk, done, chunk.length - done, position + done));
 }

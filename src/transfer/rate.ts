@@ -1,4 +1,5 @@
 /** `--limit-rate`: bytes per second over all connections together. */
+import { pause } from './retry.ts';
 
 export class RateLimit {
   readonly #bytesPerMs: number;
@@ -13,4 +14,15 @@ export class RateLimit {
     this.#paidUntil = Math.max(this.#paidUntil, now) + bytes / this.#bytesPerMs;
     return Math.max(0, this.#paidUntil - now);
   }
+}
+
+/** Waits for the sink, and as long as the limit asks for. */
+export function held(
+  { rate, signal }: { readonly rate: RateLimit | undefined; readonly signal: AbortSignal },
+  sunk: void | Promise<void>,
+  bytes: number,
+): void | Promise<void> {
+  const ms = rate?.charge(bytes) ?? 0;
+  if (ms < 1) return sunk;
+  return Promise.all([sunk, pause(ms, signal)]).then(() => undefined);
 }

@@ -3,13 +3,24 @@ import { ModelFetchError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { HashThread } from '../verify/hash-thread.ts';
-import type { ByteRange, HttpLocation, Location, StreamLocation } from '../fetcher.ts';
-import { NotForFastLane, RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
-import type { RateLimit } from './rate.ts';
+import type { ByteRange, HttpLocation, Location } from '../fetcher.ts';
+import type { CrcAlgorithm } from '../verify/crc.ts';
+import type { Place } from './errand.ts';
+import {
+  NotForFastLane,
+  RangeIgnored,
+  Refusal,
+  type Head,
+  type Lane,
+  type LaneJob,
+} from './lane.ts';
+import { held, type RateLimit } from './rate.ts';
+import { readStream } from './read-stream.ts';
 import { Patience, pause, type RetryPolicy } from './retry.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import type { Steering } from './steering.ts';
+import type { Threads } from './threads.ts';
 
 /** What every read of a run shares. */
 export interface Transfer {
@@ -23,6 +34,8 @@ export interface Transfer {
   readonly stallMs: number;
   readonly rate: RateLimit | undefined;
   readonly hashing: HashThread;
+  /** Where large bodies go, when there is more than one core. */
+  readonly threads: Threads | undefined;
   readonly report: Reporter;
   readonly signal: AbortSignal;
 }
@@ -32,9 +45,23 @@ export interface ReadRequest {
   readonly range?: ByteRange;
   readonly onHead?: (head: Head) => void;
   readonly sink: (chunk: Uint8Array) => void | Promise<void>;
+  /** What the sink does, in a form that a thread can take over. */
+  readonly errand?: SentOut;
   /** The source can only be read from its start again: forget what came. Absent: such a break is final. */
   readonly restart?: () => void;
 }
+
+/** A body that need not come by the sink: it goes to `place` directly, and `took` is told what did. */
+export interface SentOut {
+  readonly place: Place;
+  /** Where in the place the first byte of the read goes. */
+  readonly at: number;
+  readonly crcs: readonly CrcAlgorithm[];
+  readonly took: (bytes: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>) => void;
+}
+
+/** Bytes: what is smaller is here before a thread has been asked. */
+const WORTH_A_THREAD = 1024 * 1024;
 
 const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
@@ -91,7 +118,7 @@ export async function read(
   }
 }
 
-/** One exchange on the lane that can do it. */
+/** One exchange on the lane that can do it, here or on a thread. */
 async function attempt(
   transfer: Transfer,
   source: Source,
@@ -116,30 +143,69 @@ async function attempt(
     ...(request.onHead && !resumed && { onHead: request.onHead }),
     sink: (chunk: Uint8Array): void | Promise<void> => {
       progress.at += chunk.length;
-      transfer.steering.bytes(chunk.length);
-      transfer.report({ type: 'progress', path: source.entry.path, bytes: chunk.length });
+      countBytes(transfer, source, chunk.length);
       return held(transfer, request.sink(chunk), chunk.length);
     },
     signal: transfer.signal,
     stallMs: transfer.stallMs,
   };
+  const { threads } = transfer;
+  const { errand } = request;
   await transfer.slots.run(async () => {
     try {
-      if (!slowOnly.value) return await transfer.fast(job);
+      if (slowOnly.value) await transfer.slow(job);
+      else if (threads?.usable && errand && (end ?? 0) - progress.at >= WORTH_A_THREAD)
+        await sendOut(transfer, threads, source, job, errand, request, progress);
+      else await transfer.fast(job);
     } catch (error) {
       if (!(error instanceof NotForFastLane)) throw error;
       slowOnly.value = true;
+      await transfer.slow(job);
     }
-    return transfer.slow(job);
   });
   transfer.steering.request();
 }
 
-/** The sink's own wait, and the rate limit's. */
-function held(transfer: Transfer, sunk: void | Promise<void>, bytes: number): void | Promise<void> {
-  const ms = transfer.rate?.charge(bytes) ?? 0;
-  if (ms < 1) return sunk;
-  return Promise.all([sunk, pause(ms, transfer.signal)]).then(() => undefined);
+/** The job on a thread. What it brought counts before its error is thrown. */
+async function sendOut(
+  transfer: Transfer,
+  threads: Threads,
+  source: Source,
+  job: LaneJob,
+  errand: SentOut,
+  request: ReadRequest,
+  progress: { at: number },
+): Promise<void> {
+  const { location, range, size, stallMs, signal } = job;
+  const { place, crcs } = errand;
+  const at = errand.at + progress.at - (request.range?.start ?? 0);
+  const { outcome } = threads.run(
+    {
+      location,
+      ...(range && { range }),
+      ...(size !== undefined && { size }),
+      stallMs,
+      place,
+      at,
+      crcs,
+    },
+    {
+      signal,
+      onBytes: (bytes) => {
+        countBytes(transfer, source, bytes);
+      },
+    },
+  );
+  const ended = await outcome;
+  if (ended.head) job.onHead?.(ended.head);
+  progress.at += ended.bytes;
+  errand.took(ended.bytes, ended.crcs);
+  if ('error' in ended) throw ended.error;
+}
+
+function countBytes(transfer: Transfer, source: Source, bytes: number): void {
+  transfer.steering.bytes(bytes);
+  transfer.report({ type: 'progress', path: source.entry.path, bytes });
 }
 
 /** Undefined: a fresh location is there, try at once. Else the error to be patient about. */
@@ -204,71 +270,4 @@ function rewind(
   request.restart();
   transfer.report({ type: 'progress', path: entry.path, bytes: -progress.at });
   progress.at = 0;
-}
-
-/** Bytes only the fetcher can produce, under our clock and count: the source is trusted with neither. */
-async function readStream(
-  transfer: Transfer,
-  source: Source,
-  location: StreamLocation,
-  request: ReadRequest,
-  progress: { at: number },
-): Promise<void> {
-  const { entry } = source;
-  const end = request.range?.end ?? entry.size;
-  const from = progress.at;
-  const bytes = await location.open(
-    end !== undefined && (request.range || from > 0) ? { start: from, end } : undefined,
-  );
-  const iterator = bytes[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const step = await withinStall(iterator.next(), transfer);
-      if (step.done === true) break;
-      const { value } = step;
-      if (end !== undefined && progress.at + value.length > end)
-        throw new ModelFetchError('BAD_RESPONSE', `${entry.path}: more bytes than asked for`, {
-          path: entry.path,
-        });
-      progress.at += value.length;
-      transfer.report({ type: 'progress', path: entry.path, bytes: value.length });
-      await held(transfer, request.sink(value), value.length);
-    }
-  } catch (error) {
-    // What a source throws half-way is the network's doing, unless it says otherwise.
-    if (error instanceof ModelFetchError) throw error;
-    throw new ModelFetchError('UNAVAILABLE', `${entry.path} broke off`, {
-      path: entry.path,
-      cause: error,
-    });
-  } finally {
-    // Not awaited: a source that hangs may never let go.
-    void Promise.resolve(iterator.return?.()).catch(() => undefined);
-  }
-  if (end !== undefined && progress.at < end)
-    throw new ModelFetchError(
-      'TRUNCATED',
-      `${entry.path} ended at byte ${String(progress.at)} of ${String(end)}`,
-      { path: entry.path },
-    );
-}
-
-async function withinStall<T>(promise: Promise<T>, transfer: Transfer): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  let abort: (() => void) | undefined;
-  const guard = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new ModelFetchError('STALLED', `no byte for ${String(transfer.stallMs / 1000)} s`));
-    }, transfer.stallMs);
-    abort = () => {
-      reject(transfer.signal.reason as Error);
-    };
-    transfer.signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, guard]);
-  } finally {
-    clearTimeout(timer);
-    if (abort) transfer.signal.removeEventListener('abort', abort);
-  }
 }

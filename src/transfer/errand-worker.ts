@@ -1,0 +1,88 @@
+/** A thread that runs errands over a network and a fast lane of its own. See `threads.ts`. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { createNetwork, type NetworkOptions } from '../net/create-network.ts';
+import type { CrcAlgorithm } from '../verify/crc.ts';
+import { runErrand, type Errand, type Leash } from './errand.ts';
+import { toData, type ErrorData } from './error-data.ts';
+import { createFastLane } from './fast-lane.ts';
+import type { Head } from './lane.ts';
+
+export type ToThread =
+  | { readonly type: 'run'; readonly id: number; readonly errand: Errand }
+  | { readonly type: 'shorten'; readonly id: number; readonly most: number }
+  | { readonly type: 'stop'; readonly id: number };
+
+export type FromThread =
+  | { readonly type: 'bytes'; readonly counts: readonly (readonly [id: number, bytes: number])[] }
+  | {
+      readonly type: 'done';
+      readonly id: number;
+      readonly bytes: number;
+      readonly crcs: ReadonlyMap<CrcAlgorithm, bigint>;
+      readonly head: Head | undefined;
+      readonly error: ErrorData | undefined;
+    };
+
+/** Milliseconds between two counts: for the bar and the climb, which look every half second. */
+const COUNT_MS = 50;
+
+const port = parentPort!;
+const network = createNetwork(workerData as NetworkOptions);
+const { lane } = createFastLane({ network });
+const running = new Map<number, Leash & { readonly stop: AbortController }>();
+const counts = new Map<number, number>();
+let counting: NodeJS.Timeout | undefined;
+
+function tell(message: FromThread): void {
+  port.postMessage(message);
+}
+
+function count(id: number, bytes: number): void {
+  counts.set(id, (counts.get(id) ?? 0) + bytes);
+  counting ??= setTimeout(() => {
+    counting = undefined;
+    tell({ type: 'bytes', counts: [...counts] });
+    counts.clear();
+  }, COUNT_MS);
+}
+
+async function run(id: number, errand: Errand): Promise<void> {
+  const stop = new AbortController();
+  const leash = {
+    stop,
+    signal: stop.signal,
+    most: Infinity,
+    onBytes: (bytes: number) => {
+      count(id, bytes);
+    },
+  };
+  running.set(id, leash);
+  const { bytes, crcs, head, error } = await runErrand(lane, errand, leash);
+  running.delete(id);
+  // `bytes` tells them all.
+  counts.delete(id);
+  tell({
+    type: 'done',
+    id,
+    bytes,
+    crcs,
+    head,
+    error: error === undefined ? undefined : toData(error),
+  });
+}
+
+port.on('message', (message: ToThread) => {
+  switch (message.type) {
+    case 'run':
+      void run(message.id, message.errand);
+      break;
+    case 'shorten': {
+      const leash = running.get(message.id);
+      if (leash) leash.most = message.most;
+      break;
+    }
+    case 'stop':
+      running.get(message.id)?.stop.abort(new Error('stopped'));
+      break;
+  }
+});

@@ -1,0 +1,149 @@
+/**
+ * Threads that run errands, each with connections of its own: sockets, TLS, checksums and writes of large bodies then use
+ * every core, and the main thread is free for what only it can do. Started as work comes, ended with the run.
+ */
+import { Worker } from 'node:worker_threads';
+import { ModelFetchError } from '../errors.ts';
+import type { NetworkOptions } from '../net/create-network.ts';
+import type { Errand, Leash, Outcome } from './errand.ts';
+import type { FromThread, ToThread } from './errand-worker.ts';
+import { fromData } from './error-data.ts';
+
+/** Errands a thread may have before another thread is started. */
+const BUSY = 2;
+
+export interface Threads {
+  /** False: there are none to be had (any more); run the errand yourself. */
+  readonly usable: boolean;
+  /** Never rejects, and settles only when the errand's place is not touched any more. */
+  run(errand: Errand, leash: Omit<Leash, 'most'>): Running;
+  close(): Promise<void>;
+}
+
+/** An errand under way. */
+export interface Running {
+  readonly outcome: Promise<Outcome>;
+  /** Ends it after `most` bytes. */
+  shorten(most: number): void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly errands: Map<number, Pending>;
+}
+
+interface Pending {
+  readonly leash: Omit<Leash, 'most'>;
+  readonly settle: (outcome: Outcome) => void;
+  counted: number;
+}
+
+/** Up to `most` threads, whose networks are made from `network`. None is started before the first errand. */
+export function createThreads(
+  most: number,
+  network: Pick<NetworkOptions, 'env' | 'policy'>,
+): Threads {
+  const threads: Thread[] = [];
+  let broken = false;
+  let nextId = 0;
+
+  const start = (): Thread => {
+    // The sources run as they are, and as built: the thread's own file lies beside this one in both.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./errand-worker.${extension}`, import.meta.url), {
+      name: 'model-fetch lanes',
+      workerData: { ...network, env: { ...network.env } },
+      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
+    });
+    const thread: Thread = { worker, errands: new Map() };
+    worker.on('message', (message: FromThread) => {
+      receive(thread, message);
+    });
+    worker.on('error', (error) => {
+      broken = true;
+      for (const [id] of thread.errands)
+        settle(thread, id, { bytes: 0, crcs: new Map(), error: lost(error) });
+    });
+    threads.push(thread);
+    return thread;
+  };
+
+  const pick = (): Thread => {
+    const idlest = threads.toSorted((a, b) => a.errands.size - b.errands.size)[0];
+    return idlest && (threads.length >= most || idlest.errands.size < BUSY) ? idlest : start();
+  };
+
+  return {
+    get usable() {
+      return !broken;
+    },
+    run: (errand, leash) => {
+      const thread = pick();
+      const id = nextId++;
+      const tell = (message: ToThread): void => {
+        if (thread.errands.has(id)) thread.worker.postMessage(message);
+      };
+      let settled: (outcome: Outcome) => void = () => undefined;
+      const outcome = new Promise<Outcome>((resolve) => {
+        settled = resolve;
+      });
+      const stop = (): void => {
+        tell({ type: 'stop', id });
+      };
+      thread.errands.set(id, {
+        leash,
+        counted: 0,
+        settle: (end) => {
+          leash.signal.removeEventListener('abort', stop);
+          settled(end);
+        },
+      });
+      thread.worker.ref();
+      tell({ type: 'run', id, errand });
+      if (leash.signal.aborted) stop();
+      leash.signal.addEventListener('abort', stop, { once: true });
+      return {
+        outcome,
+        shorten: (bytes) => {
+          tell({ type: 'shorten', id, most: bytes });
+        },
+      };
+    },
+    close: async () => {
+      await Promise.all(threads.map(({ worker }) => worker.terminate()));
+    },
+  };
+}
+
+function receive(thread: Thread, message: FromThread): void {
+  if (message.type === 'bytes') {
+    for (const [id, bytes] of message.counts) {
+      const pending = thread.errands.get(id);
+      if (!pending) continue;
+      pending.counted += bytes;
+      pending.leash.onBytes(bytes);
+    }
+    return;
+  }
+  const { id, bytes, crcs, head, error } = message;
+  settle(thread, id, {
+    bytes,
+    crcs,
+    ...(head && { head }),
+    ...(error && { error: fromData(error) }),
+  });
+}
+
+function settle(thread: Thread, id: number, outcome: Outcome): void {
+  const pending = thread.errands.get(id);
+  if (!pending) return;
+  thread.errands.delete(id);
+  // A thread without work does not keep the process alive.
+  if (thread.errands.size === 0) thread.worker.unref();
+  if (outcome.bytes !== pending.counted) pending.leash.onBytes(outcome.bytes - pending.counted);
+  pending.settle(outcome);
+}
+
+function lost(cause: unknown): ModelFetchError {
+  return new ModelFetchError('UNAVAILABLE', 'a thread of ours ended', { cause });
+}

@@ -1,0 +1,64 @@
+/** The CRCs of bytes that come in order, some through our hands and some as stretches whose CRCs another thread knows. */
+import { combineCrc, type CrcAlgorithm } from './crc.ts';
+import { rangeDigester, type RangeDigester } from './digester.ts';
+
+export class CrcLine {
+  readonly #digester: RangeDigester;
+  #unfolded = 0;
+  #before: ReadonlyMap<CrcAlgorithm, bigint> | undefined;
+
+  private constructor(digester: RangeDigester) {
+    this.#digester = digester;
+  }
+
+  /** CRC-32, and whichever others are asked for. `release` when done. */
+  static async of(algorithms: Iterable<CrcAlgorithm>): Promise<CrcLine> {
+    return new CrcLine(await rangeDigester(algorithms));
+  }
+
+  update(chunk: Uint8Array): void {
+    this.#digester.update(chunk);
+    this.#unfolded += chunk.length;
+  }
+
+  /** The next `bytes` went elsewhere, and these are their CRCs. */
+  append(bytes: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>): void {
+    if (bytes === 0) return;
+    this.#fold();
+    this.#join(bytes, crcs);
+  }
+
+  /** The CRCs of all bytes so far. */
+  values(): ReadonlyMap<CrcAlgorithm, bigint> {
+    this.#fold();
+    return this.#before ?? this.#digester.values();
+  }
+
+  /** Forgets what came. */
+  reset(): void {
+    this.#digester.reset();
+    this.#unfolded = 0;
+    this.#before = undefined;
+  }
+
+  release(): void {
+    this.#digester.release();
+  }
+
+  #fold(): void {
+    if (this.#unfolded === 0) return;
+    const bytes = this.#unfolded;
+    this.#unfolded = 0;
+    this.#join(bytes, this.#digester.values());
+    this.#digester.reset();
+  }
+
+  #join(bytes: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>): void {
+    const before = this.#before;
+    this.#before = before
+      ? new Map(
+          [...before].map(([name, crc]) => [name, combineCrc(name, crc, crcs.get(name)!, bytes)]),
+        )
+      : crcs;
+  }
+}
