@@ -12,6 +12,8 @@ import { PartFile } from './part-file.ts';
 import { cutRanges } from './ranges.ts';
 import { read, type Transfer } from './read.ts';
 import { Source } from './source.ts';
+import type { Stretch } from './stretch.ts';
+import { Stretches } from './stretches.ts';
 
 /** A file that is whole in staging. */
 export interface Downloaded {
@@ -75,19 +77,22 @@ async function byRanges(
   try {
     const resumed = journal ? await trusted(file, journal, digester) : [];
     file.truncate(size);
-    const queue = cutRanges(size, width, resumed);
+    const ranges = cutRanges(size, width, resumed);
+    const stretches = new Stretches(ranges, () => !transfer.slots.saturated);
     const lane = async (): Promise<void> => {
-      for (let range = queue.shift(); range; range = queue.shift()) {
-        const crcs = await oneRange(transfer, source, file, range, digester.crcs);
-        digester.add({ ...range, crcs });
-        journal?.note(range, Number(crcs.get('crc32')));
+      for (let next = await stretches.next(); next; next = await stretches.next()) {
+        const crcs = await oneRange(transfer, source, file, next, digester.crcs);
+        stretches.done(next);
+        const { start, end } = next;
+        digester.add({ start, end, crcs });
+        journal?.note({ start, end }, Number(crcs.get('crc32')));
         file.writeBack();
       }
     };
     await allOrFirstError(
-      Array<() => Promise<void>>(Math.min(width, queue.length)).fill(lane),
+      Array<() => Promise<void>>(Math.min(width, ranges.length)).fill(lane),
       () => {
-        queue.length = 0;
+        stretches.close();
       },
     );
     const found = await digester.result();
@@ -104,7 +109,7 @@ async function oneRange(
   transfer: Transfer,
   source: Source,
   file: PartFile,
-  range: ByteRange,
+  range: Stretch,
   algorithms: Iterable<CrcAlgorithm>,
 ): Promise<ReadonlyMap<CrcAlgorithm, bigint>> {
   const line = await CrcLine.of(algorithms);

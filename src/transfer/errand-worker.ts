@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createNetwork, type NetworkOptions } from '../net/create-network.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
-import { runErrand, type Errand, type Leash } from './errand.ts';
+import { Leash, runErrand, type Errand } from './errand.ts';
 import { toData, type ErrorData } from './error-data.ts';
 import { createFastLane } from './fast-lane.ts';
 import type { Head } from './lane.ts';
@@ -14,6 +14,7 @@ export type ToThread =
 
 export type FromThread =
   | { readonly type: 'bytes'; readonly counts: readonly (readonly [id: number, bytes: number])[] }
+  | { readonly type: 'shortened'; readonly id: number; readonly yes: boolean }
   | {
       readonly type: 'done';
       readonly id: number;
@@ -29,7 +30,7 @@ const COUNT_MS = 50;
 const port = parentPort!;
 const network = createNetwork(workerData as NetworkOptions);
 const { lane } = createFastLane({ network });
-const running = new Map<number, Leash & { readonly stop: AbortController }>();
+const running = new Map<number, { readonly leash: Leash; readonly stop: AbortController }>();
 const counts = new Map<number, number>();
 let counting: NodeJS.Timeout | undefined;
 
@@ -48,15 +49,10 @@ function count(id: number, bytes: number): void {
 
 async function run(id: number, errand: Errand): Promise<void> {
   const stop = new AbortController();
-  const leash = {
-    stop,
-    signal: stop.signal,
-    most: Infinity,
-    onBytes: (bytes: number) => {
-      count(id, bytes);
-    },
-  };
-  running.set(id, leash);
+  const leash = new Leash(stop.signal, (bytes) => {
+    count(id, bytes);
+  });
+  running.set(id, { leash, stop });
   const { bytes, crcs, head, error } = await runErrand(lane, errand, leash);
   running.delete(id);
   // `bytes` tells them all.
@@ -72,17 +68,16 @@ async function run(id: number, errand: Errand): Promise<void> {
 }
 
 port.on('message', (message: ToThread) => {
+  const { id } = message;
   switch (message.type) {
     case 'run':
-      void run(message.id, message.errand);
+      void run(id, message.errand);
       break;
-    case 'shorten': {
-      const leash = running.get(message.id);
-      if (leash) leash.most = message.most;
+    case 'shorten':
+      tell({ type: 'shortened', id, yes: running.get(id)?.leash.shorten(message.most) ?? false });
       break;
-    }
     case 'stop':
-      running.get(message.id)?.stop.abort(new Error('stopped'));
+      running.get(id)?.stop.abort(new Error('stopped'));
       break;
   }
 });

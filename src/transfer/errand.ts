@@ -36,27 +36,53 @@ export interface Outcome {
   readonly error?: unknown;
 }
 
-/** What may still be said to an errand under way. */
-export interface Leash {
+/** An errand under way: what is known of it, and what may still be said to it. */
+export class Leash {
   readonly signal: AbortSignal;
-  /** Bytes after which it is done: another took over the rest. */
-  most: number;
-  /** Told of bytes as they are put in place. */
-  readonly onBytes: (count: number) => void;
+  /** In place. */
+  bytes = 0;
+  #most = Infinity;
+  readonly #onBytes: (count: number) => void;
+
+  constructor(signal: AbortSignal, onBytes: (count: number) => void) {
+    this.signal = signal;
+    this.#onBytes = onBytes;
+  }
+
+  /** It is to end after `most` bytes: the rest is somebody else's. False: it has as many already. */
+  shorten(most: number): boolean {
+    if (most <= this.bytes) return false;
+    this.#most = Math.min(this.#most, most);
+    return true;
+  }
+
+  /** The part of `chunk` that is still its own. */
+  own(chunk: Uint8Array): Uint8Array {
+    const left = this.#most - this.bytes;
+    return chunk.length > left ? chunk.subarray(0, left) : chunk;
+  }
+
+  /** These many more are in place. Throws `Enough` when that is all. */
+  took(count: number): void {
+    this.bytes += count;
+    this.#onBytes(count);
+    if (this.bytes >= this.#most) throw new Enough('the rest is taken');
+  }
 }
 
-/** Thrown by the sink to end an exchange whose rest is somebody else's. */
-class Enough extends Error {}
+/** Ends an exchange whose rest is somebody else's: no failure. */
+export class Enough extends Error {
+  override readonly name = 'Enough';
+}
 
 /** Never throws: what went wrong is in the outcome, beside what went well. */
 export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promise<Outcome> {
   const { location, range, size, stallMs, place } = errand;
   const digester = place.kind === 'file' ? await rangeDigester(errand.crcs) : undefined;
-  let bytes = 0;
   let head: Head | undefined;
   const put = putInto(place, errand.at);
   const outcome = (error?: unknown): Outcome => ({
-    bytes,
+    bytes: leash.bytes,
     crcs: digester?.values() ?? new Map(),
     ...(head && { head }),
     ...(error !== undefined && { error }),
@@ -70,13 +96,10 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
         head = { status, headers };
       },
       sink: (chunk) => {
-        const part =
-          chunk.length > leash.most - bytes ? chunk.subarray(0, leash.most - bytes) : chunk;
-        put(part, bytes);
+        const part = leash.own(chunk);
+        put(part, leash.bytes);
         digester?.update(part);
-        bytes += part.length;
-        leash.onBytes(part.length);
-        if (part !== chunk) throw new Enough('the rest is taken');
+        leash.took(part.length);
       },
       signal: leash.signal,
       stallMs,

@@ -43,14 +43,14 @@ async function* byPieces(
 ): AsyncGenerator<Uint8Array> {
   const stop = new AbortController();
   const own: Transfer = { ...transfer, signal: linked(transfer.signal, stop) };
-  const free: Buffer[] = [];
-  const queue: { buffer: Buffer; length: number; done: Promise<void> }[] = [];
+  const free: Buffer<SharedArrayBuffer>[] = [];
+  const queue: { buffer: Buffer<SharedArrayBuffer>; length: number; done: Promise<void> }[] = [];
   let next = 0;
   const startMore = (): void => {
     while (queue.length < AHEAD && next < size) {
       const range = { start: next, end: Math.min(next + PIECE, size) };
       next = range.end;
-      const buffer = free.pop() ?? Buffer.allocUnsafeSlow(PIECE);
+      const buffer = free.pop() ?? Buffer.from(new SharedArrayBuffer(PIECE));
       const done = fill(own, source, range, buffer);
       // Awaited in its turn; until then a failure is not unhandled.
       done.catch(() => undefined);
@@ -76,7 +76,7 @@ async function fill(
   transfer: Transfer,
   source: Source,
   range: ByteRange,
-  buffer: Buffer,
+  buffer: Buffer<SharedArrayBuffer>,
 ): Promise<void> {
   let at = 0;
   await read(transfer, source, {
@@ -84,6 +84,14 @@ async function fill(
     sink: (chunk) => {
       buffer.set(chunk, at);
       at += chunk.length;
+    },
+    errand: {
+      place: { kind: 'memory', bytes: buffer.buffer },
+      at: 0,
+      crcs: [],
+      took: (bytes) => {
+        at += bytes;
+      },
     },
   });
 }

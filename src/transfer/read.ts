@@ -3,23 +3,18 @@ import { ModelFetchError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { HashThread } from '../verify/hash-thread.ts';
-import type { ByteRange, HttpLocation, Location } from '../fetcher.ts';
+import type { ByteRange, Location } from '../fetcher.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
-import type { Place } from './errand.ts';
-import {
-  NotForFastLane,
-  RangeIgnored,
-  Refusal,
-  type Head,
-  type Lane,
-  type LaneJob,
-} from './lane.ts';
-import { held, type RateLimit } from './rate.ts';
+import { attempt, type Progress } from './attempt.ts';
+import { Enough, type Place } from './errand.ts';
+import { RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
+import type { RateLimit } from './rate.ts';
 import { readStream } from './read-stream.ts';
 import { Patience, pause, type RetryPolicy } from './retry.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import type { Steering } from './steering.ts';
+import type { Stretch } from './stretch.ts';
 import type { Threads } from './threads.ts';
 
 /** What every read of a run shares. */
@@ -42,7 +37,7 @@ export interface Transfer {
 
 export interface ReadRequest {
   /** Absent: the whole, by a plain GET, whose answer may carry digests and a length we did not know. */
-  readonly range?: ByteRange;
+  readonly range?: ByteRange | Stretch;
   readonly onHead?: (head: Head) => void;
   readonly sink: (chunk: Uint8Array) => void | Promise<void>;
   /** What the sink does, in a form that a thread can take over. */
@@ -60,9 +55,6 @@ export interface SentOut {
   readonly took: (bytes: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>) => void;
 }
 
-/** Bytes: what is smaller is here before a thread has been asked. */
-const WORTH_A_THREAD = 1024 * 1024;
-
 const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** Hands the bytes of `source` to the sink, in order. Throws `RangeIgnored` when parts cannot be had there. */
@@ -72,8 +64,7 @@ export async function read(
   request: ReadRequest,
 ): Promise<void> {
   const patience = new Patience(transfer.retry);
-  const progress = { at: request.range?.start ?? 0 };
-  const slowOnly = { value: false };
+  const progress: Progress = { at: request.range?.start ?? 0, slowOnly: false };
   let resumable = request.range !== undefined || canResume(source);
   let furthest = progress.at;
   for (;;) {
@@ -81,8 +72,7 @@ export async function read(
     let location: Location | undefined;
     try {
       location = await source.location();
-      if (location.kind === 'http')
-        await attempt(transfer, source, location, request, progress, slowOnly);
+      if (location.kind === 'http') await attempt(transfer, source, location, request, progress);
       else if (location.kind === 'stream')
         await readStream(transfer, source, location, request, progress);
       else
@@ -93,6 +83,7 @@ export async function read(
       return;
     } catch (error) {
       transfer.signal.throwIfAborted();
+      if (error instanceof Enough) return;
       // What came before a restart and comes again is no progress.
       if (progress.at > furthest) {
         furthest = progress.at;
@@ -116,96 +107,6 @@ export async function read(
       await pause(inMs, transfer.signal);
     }
   }
-}
-
-/** One exchange on the lane that can do it, here or on a thread. */
-async function attempt(
-  transfer: Transfer,
-  source: Source,
-  location: HttpLocation,
-  request: ReadRequest,
-  progress: { at: number },
-  slowOnly: { value: boolean },
-): Promise<void> {
-  const { size } = source.entry;
-  const end = request.range?.end ?? size;
-  const resumed = !request.range && progress.at > 0;
-  if (end !== undefined && progress.at === end && (resumed || request.range)) return;
-  const range = request.range
-    ? { start: progress.at, end: request.range.end }
-    : resumed
-      ? { start: progress.at, end: size! }
-      : undefined;
-  const job = {
-    location,
-    ...(range && { range }),
-    ...(size !== undefined && { size }),
-    ...(request.onHead && !resumed && { onHead: request.onHead }),
-    sink: (chunk: Uint8Array): void | Promise<void> => {
-      progress.at += chunk.length;
-      countBytes(transfer, source, chunk.length);
-      return held(transfer, request.sink(chunk), chunk.length);
-    },
-    signal: transfer.signal,
-    stallMs: transfer.stallMs,
-  };
-  const { threads } = transfer;
-  const { errand } = request;
-  await transfer.slots.run(async () => {
-    try {
-      if (slowOnly.value) await transfer.slow(job);
-      else if (threads?.usable && errand && (end ?? 0) - progress.at >= WORTH_A_THREAD)
-        await sendOut(transfer, threads, source, job, errand, request, progress);
-      else await transfer.fast(job);
-    } catch (error) {
-      if (!(error instanceof NotForFastLane)) throw error;
-      slowOnly.value = true;
-      await transfer.slow(job);
-    }
-  });
-  transfer.steering.request();
-}
-
-/** The job on a thread. What it brought counts before its error is thrown. */
-async function sendOut(
-  transfer: Transfer,
-  threads: Threads,
-  source: Source,
-  job: LaneJob,
-  errand: SentOut,
-  request: ReadRequest,
-  progress: { at: number },
-): Promise<void> {
-  const { location, range, size, stallMs, signal } = job;
-  const { place, crcs } = errand;
-  const at = errand.at + progress.at - (request.range?.start ?? 0);
-  const { outcome } = threads.run(
-    {
-      location,
-      ...(range && { range }),
-      ...(size !== undefined && { size }),
-      stallMs,
-      place,
-      at,
-      crcs,
-    },
-    {
-      signal,
-      onBytes: (bytes) => {
-        countBytes(transfer, source, bytes);
-      },
-    },
-  );
-  const ended = await outcome;
-  if (ended.head) job.onHead?.(ended.head);
-  progress.at += ended.bytes;
-  errand.took(ended.bytes, ended.crcs);
-  if ('error' in ended) throw ended.error;
-}
-
-function countBytes(transfer: Transfer, source: Source, bytes: number): void {
-  transfer.steering.bytes(bytes);
-  transfer.report({ type: 'progress', path: source.entry.path, bytes });
 }
 
 /** Undefined: a fresh location is there, try at once. Else the error to be patient about. */

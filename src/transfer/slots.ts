@@ -1,9 +1,25 @@
-/** The one number that bounds requests: a fair semaphore whose width may change while it is in use. */
+/**
+ * The one number that bounds requests: a fair semaphore whose width may change while it is in use. A share of it is kept
+ * for short requests, so that configuration and tokenizer of a model do not wait behind its weights.
+ */
+
+/** Of the width, for short requests while any of them waits. */
+const SHORT_SHARE = 1 / 4;
+
+export interface SlotOptions {
+  /** A small file, not a range of a large one. */
+  readonly short?: boolean;
+}
+
+interface Queue {
+  busy: number;
+  readonly waiting: (() => void)[];
+}
 
 export class Slots {
   #width: number;
-  #busy = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #short: Queue = { busy: 0, waiting: [] };
+  readonly #long: Queue = { busy: 0, waiting: [] };
 
   constructor(width: number) {
     this.#width = width;
@@ -21,25 +37,39 @@ export class Slots {
 
   /** Whether more would run if they were allowed to. */
   get saturated(): boolean {
-    return this.#waiting.length > 0;
+    return this.#short.waiting.length + this.#long.waiting.length > 0;
   }
 
-  /** Runs `work` when a slot is free; first come, first served. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#busy < this.#width && this.#waiting.length === 0) this.#busy++;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Runs `work` when a slot is free; first come, first served among its kind. */
+  async run<T>(work: () => Promise<T>, { short = false }: SlotOptions = {}): Promise<T> {
+    const queue = short ? this.#short : this.#long;
+    if (this.#free && queue.waiting.length === 0) queue.busy++;
+    else await new Promise<void>((resolve) => queue.waiting.push(resolve));
     try {
       return await work();
     } finally {
-      this.#busy--;
+      queue.busy--;
       this.#wake();
     }
   }
 
+  get #free(): boolean {
+    return this.#short.busy + this.#long.busy < this.#width;
+  }
+
   #wake(): void {
-    while (this.#busy < this.#width && this.#waiting.length > 0) {
-      this.#busy++;
-      this.#waiting.shift()!();
+    while (this.#free) {
+      const queue = this.#next();
+      if (queue.waiting.length === 0) return;
+      queue.busy++;
+      queue.waiting.shift()!();
     }
+  }
+
+  /** Whose turn it is: short ones up to their share, and beyond it only when nothing long waits. */
+  #next(): Queue {
+    const share = Math.max(1, Math.floor(this.#width * SHORT_SHARE));
+    const shortFirst = this.#short.busy < share || this.#long.waiting.length === 0;
+    return shortFirst && this.#short.waiting.length > 0 ? this.#short : this.#long;
   }
 }

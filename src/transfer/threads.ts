@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { ModelFetchError } from '../errors.ts';
 import type { NetworkOptions } from '../net/create-network.ts';
-import type { Errand, Leash, Outcome } from './errand.ts';
+import type { Errand, Outcome } from './errand.ts';
 import type { FromThread, ToThread } from './errand-worker.ts';
 import { fromData } from './error-data.ts';
 
@@ -16,15 +16,21 @@ export interface Threads {
   /** False: there are none to be had (any more); run the errand yourself. */
   readonly usable: boolean;
   /** Never rejects, and settles only when the errand's place is not touched any more. */
-  run(errand: Errand, leash: Omit<Leash, 'most'>): Running;
+  run(errand: Errand, watch: Watch): Running;
   close(): Promise<void>;
+}
+
+export interface Watch {
+  readonly signal: AbortSignal;
+  /** Told of bytes some time after they are in place. Negative: of these, some are not. */
+  readonly onBytes: (count: number) => void;
 }
 
 /** An errand under way. */
 export interface Running {
   readonly outcome: Promise<Outcome>;
-  /** Ends it after `most` bytes. */
-  shorten(most: number): void;
+  /** Makes it end after `most` bytes. False: it has as many already, or has ended. */
+  shorten(most: number): Promise<boolean>;
 }
 
 interface Thread {
@@ -33,8 +39,10 @@ interface Thread {
 }
 
 interface Pending {
-  readonly leash: Omit<Leash, 'most'>;
+  readonly watch: Watch;
   readonly settle: (outcome: Outcome) => void;
+  /** Those who asked for it to be shortened. */
+  readonly asking: ((yes: boolean) => void)[];
   counted: number;
 }
 
@@ -52,6 +60,8 @@ export function createThreads(
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./errand-worker.${extension}`, import.meta.url), {
       name: 'model-fetch lanes',
+      // A server's own flags are not for a thread of ours: `--eval` would run it twice.
+      execArgv: [],
       workerData: { ...network, env: { ...network.env } },
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
     });
@@ -77,7 +87,7 @@ export function createThreads(
     get usable() {
       return !broken;
     },
-    run: (errand, leash) => {
+    run: (errand, watch) => {
       const thread = pick();
       const id = nextId++;
       const tell = (message: ToThread): void => {
@@ -91,22 +101,30 @@ export function createThreads(
         tell({ type: 'stop', id });
       };
       thread.errands.set(id, {
-        leash,
+        watch,
+        asking: [],
         counted: 0,
         settle: (end) => {
-          leash.signal.removeEventListener('abort', stop);
+          watch.signal.removeEventListener('abort', stop);
           settled(end);
         },
       });
       thread.worker.ref();
       tell({ type: 'run', id, errand });
-      if (leash.signal.aborted) stop();
-      leash.signal.addEventListener('abort', stop, { once: true });
+      if (watch.signal.aborted) stop();
+      watch.signal.addEventListener('abort', stop, { once: true });
       return {
         outcome,
-        shorten: (bytes) => {
-          tell({ type: 'shorten', id, most: bytes });
-        },
+        shorten: (bytes) =>
+          new Promise((resolve) => {
+            const pending = thread.errands.get(id);
+            if (!pending) {
+              resolve(false);
+              return;
+            }
+            pending.asking.push(resolve);
+            tell({ type: 'shorten', id, most: bytes });
+          }),
       };
     },
     close: async () => {
@@ -121,8 +139,12 @@ function receive(thread: Thread, message: FromThread): void {
       const pending = thread.errands.get(id);
       if (!pending) continue;
       pending.counted += bytes;
-      pending.leash.onBytes(bytes);
+      pending.watch.onBytes(bytes);
     }
+    return;
+  }
+  if (message.type === 'shortened') {
+    thread.errands.get(message.id)?.asking.shift()?.(message.yes);
     return;
   }
   const { id, bytes, crcs, head, error } = message;
@@ -140,7 +162,8 @@ function settle(thread: Thread, id: number, outcome: Outcome): void {
   thread.errands.delete(id);
   // A thread without work does not keep the process alive.
   if (thread.errands.size === 0) thread.worker.unref();
-  if (outcome.bytes !== pending.counted) pending.leash.onBytes(outcome.bytes - pending.counted);
+  if (outcome.bytes !== pending.counted) pending.watch.onBytes(outcome.bytes - pending.counted);
+  for (const answer of pending.asking) answer(false);
   pending.settle(outcome);
 }
 

@@ -32,6 +32,7 @@ export function createHashThread(): HashThread {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const started = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), {
       name: 'model-fetch hash',
+      execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
     });
     started.on('message', (answer: HashAnswer) => {

@@ -27,6 +27,8 @@ export interface Fault extends Bends {
   readonly dropAfter?: number;
   /** Nothing more is sent after so many bytes of the body; the connection stays. */
   readonly stallAfter?: number;
+  /** The body comes at this pace. */
+  readonly bytesPerSecond?: number;
 }
 
 /** The part of a logged request that is filled in while it is answered. */
@@ -122,6 +124,8 @@ export async function sendObject(
     const chunk = answer.object.content.slice(from, answer.start + Math.min(at + CHUNK, stop));
     progress.sent += chunk.length;
     if (!response.write(chunk)) await drained(response);
+    if (fault.bytesPerSecond !== undefined)
+      await sleep((chunk.length / fault.bytesPerSecond) * 1000);
   }
   if (fault.stallAfter !== undefined && stop < length) {
     response.flushHeaders();

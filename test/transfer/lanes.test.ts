@@ -1,12 +1,13 @@
 /** Both lanes, one suite: whatever a server says, the right bytes or a typed error. */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { ModelFetchError } from '../../src/errors.ts';
 import type { ByteRange, HttpLocation } from '../../src/fetcher.ts';
 import { createSlowLane } from '../../src/http/slow-lane.ts';
 import { createNetwork } from '../../src/net/create-network.ts';
 import { createFastLane } from '../../src/transfer/fast-lane.ts';
 import { NotForFastLane, Refusal, type Head, type Lane } from '../../src/transfer/lane.ts';
+import { createThreads } from '../../src/transfer/threads.ts';
 import { certificatePath, serverCertificate } from '../support/certs.ts';
 import { startRaw, type RawRequest } from '../servers/raw.ts';
 import type { Socket } from 'node:net';
@@ -34,7 +35,40 @@ interface Options {
   secure?: boolean;
 }
 
-const LANES = ['fast', 'slow'] as const;
+const LANES = ['fast', 'slow', 'threaded'] as const;
+
+/** One pool for all: its connections end with their servers. */
+const threads = createThreads(1, { env: {}, policy: 'default' });
+after(() => threads.close());
+
+/** The fast lane on a thread, seen as a lane: the body goes to shared memory, and from there to the sink. */
+const threadedLane: Lane = async ({ location, range, size, sink, signal, stallMs }) => {
+  const bytes = new SharedArrayBuffer(4096);
+  let counted = 0;
+  const { outcome } = threads.run(
+    {
+      location,
+      ...(range && { range }),
+      ...(size !== undefined && { size }),
+      stallMs,
+      place: { kind: 'memory', bytes },
+      at: 0,
+      crcs: [],
+    },
+    {
+      signal,
+      onBytes: (count) => {
+        counted += count;
+      },
+    },
+  );
+  const ended = await outcome;
+  assert.equal(counted, ended.bytes);
+  if (ended.bytes > 0) await sink(new Uint8Array(bytes, 0, ended.bytes));
+  signal.throwIfAborted();
+  if ('error' in ended) throw ended.error;
+  return ended.head!;
+};
 
 /** Runs one exchange against a server that answers with `script`. */
 async function exchange(
@@ -45,7 +79,11 @@ async function exchange(
   await using server = await startRaw(script, options.secure ? serverCertificate() : undefined);
   const network = createNetwork({ env: {}, policy: 'default' });
   const fast = createFastLane({ network });
-  const lane: Lane = which === 'fast' ? fast.lane : createSlowLane({ network });
+  const lane: Lane = {
+    fast: fast.lane,
+    slow: createSlowLane({ network }),
+    threaded: threadedLane,
+  }[which];
   let outcome: Outcome = { bytes: Buffer.alloc(0) };
   try {
     for (let i = 0; i < (options.repeat ?? 1); i++) {
@@ -94,6 +132,10 @@ function code(error: unknown): string {
 
 for (const lane of LANES) {
   describe(`${lane} lane`, () => {
+    const WITH_SINK = {
+      skip: lane === 'threaded' && 'what a thread writes to never makes it wait',
+    };
+
     test('takes exactly the range asked for', async () => {
       const { bytes, error, requests } = await exchange(
         lane,
@@ -306,38 +348,42 @@ for (const lane of LANES) {
     });
 
     for (const secure of [false, true])
-      test(`waits for the sink, and for nothing else meanwhile${secure ? ', over TLS' : ''}`, async () => {
-        const body = Buffer.from(
-          Uint32Array.from({ length: 512 * 1024 }, (_, i) => (i * 2654435761) >>> 0).buffer,
-        );
-        const handler = (_: RawRequest, socket: Socket): void => {
-          socket.write(
-            Buffer.concat([
-              Buffer.from(
-                `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\netag: "v1"\r\n\r\n`,
-              ),
-              body,
-            ]),
+      test(
+        `waits for the sink, and for nothing else meanwhile${secure ? ', over TLS' : ''}`,
+        WITH_SINK,
+        async () => {
+          const body = Buffer.from(
+            Uint32Array.from({ length: 512 * 1024 }, (_, i) => (i * 2654435761) >>> 0).buffer,
           );
-        };
-        const received: Buffer[] = [];
-        let busy = 0;
-        const { error } = await exchange(lane, handler, {
-          secure,
-          stallMs: 500,
-          sink: async (chunk) => {
-            assert.equal(++busy, 1, 'one chunk at a time');
-            const before = Buffer.from(chunk);
-            // Longer than the stall timeout: silence that we cause ourselves is no stall.
-            await new Promise((resolve) => setTimeout(resolve, received.length === 0 ? 1200 : 2));
-            assert.ok(before.equals(chunk), 'the chunk stays as it is until its promise settles');
-            received.push(before);
-            busy--;
-          },
-        });
-        assert.equal(error, undefined);
-        assert.ok(Buffer.concat(received).equals(body));
-      });
+          const handler = (_: RawRequest, socket: Socket): void => {
+            socket.write(
+              Buffer.concat([
+                Buffer.from(
+                  `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\netag: "v1"\r\n\r\n`,
+                ),
+                body,
+              ]),
+            );
+          };
+          const received: Buffer[] = [];
+          let busy = 0;
+          const { error } = await exchange(lane, handler, {
+            secure,
+            stallMs: 500,
+            sink: async (chunk) => {
+              assert.equal(++busy, 1, 'one chunk at a time');
+              const before = Buffer.from(chunk);
+              // Longer than the stall timeout: silence that we cause ourselves is no stall.
+              await new Promise((resolve) => setTimeout(resolve, received.length === 0 ? 1200 : 2));
+              assert.ok(before.equals(chunk), 'the chunk stays as it is until its promise settles');
+              received.push(before);
+              busy--;
+            },
+          });
+          assert.equal(error, undefined);
+          assert.ok(Buffer.concat(received).equals(body));
+        },
+      );
 
     test('ends when the sink throws, with its error', async () => {
       for (const sink of [

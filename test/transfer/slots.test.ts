@@ -29,4 +29,31 @@ describe('slots', () => {
     assert.equal(results.filter(({ status }) => status === 'rejected').length, 6);
     assert.equal(await slots.run(async () => 'still works'), 'still works');
   });
+
+  test('let short requests go first up to a quarter of the width, and never starve the long ones', async () => {
+    const slots = new Slots(8);
+    const busy = { short: 0, long: 0 };
+    let mostShort = 0;
+    const begun: string[] = [];
+    const one = (kind: 'short' | 'long') => () =>
+      slots.run(
+        async () => {
+          begun.push(kind);
+          mostShort = Math.max(mostShort, ++busy[kind] * (kind === 'short' ? 1 : 0));
+          for (let i = 0; i < 3; i++) await turn();
+          busy[kind]--;
+        },
+        { short: kind === 'short' },
+      );
+    const all = [
+      ...Array.from({ length: 40 }, () => one('long')()),
+      ...Array.from({ length: 20 }, () => one('short')()),
+    ];
+    await Promise.all(all);
+    assert.equal(mostShort, 8, 'all of it once nothing long waits');
+    // The first eight were begun before any short one came.
+    const contended = begun.slice(8, 8 + 24);
+    const shorts = contended.filter((kind) => kind === 'short').length;
+    assert.ok(shorts >= 5 && shorts <= 8, `${String(shorts)} of 24 while both waited`);
+  });
 });

@@ -1,0 +1,150 @@
+/** One exchange of a read, on the lane that can do it, here or on a thread. */
+import type { HttpLocation } from '../fetcher.ts';
+import { Leash } from './errand.ts';
+import { NotForFastLane, type LaneJob } from './lane.ts';
+import { held } from './rate.ts';
+import type { ReadRequest, SentOut, Transfer } from './read.ts';
+import type { Source } from './source.ts';
+import { Stretch, type Shorten } from './stretch.ts';
+import type { Threads } from './threads.ts';
+
+/** Bytes: what is smaller is here before a thread has been asked. */
+const WORTH_A_THREAD = 1024 * 1024;
+
+/** Where a read is: the byte that comes next, and whether the fast lane has refused it. */
+export interface Progress {
+  at: number;
+  slowOnly: boolean;
+}
+
+/** Reads on from `progress.at`. Throws what the lanes throw, and `Enough` when the rest was taken over. */
+export async function attempt(
+  transfer: Transfer,
+  source: Source,
+  location: HttpLocation,
+  request: ReadRequest,
+  progress: Progress,
+): Promise<void> {
+  const { size } = source.entry;
+  const end = request.range?.end ?? size;
+  const resumed = !request.range && progress.at > 0;
+  if (end !== undefined && progress.at === end && (resumed || request.range)) return;
+  const range = request.range
+    ? { start: progress.at, end: request.range.end }
+    : resumed
+      ? { start: progress.at, end: size! }
+      : undefined;
+  const job = {
+    location,
+    ...(range && { range }),
+    ...(size !== undefined && { size }),
+    ...(request.onHead && !resumed && { onHead: request.onHead }),
+    signal: transfer.signal,
+    stallMs: transfer.stallMs,
+  };
+  const { threads } = transfer;
+  const { errand } = request;
+  const left = (end ?? 0) - progress.at;
+  const here = takeHere(transfer, source, request, progress);
+  await transfer.slots.run(
+    async () => {
+      try {
+        if (progress.slowOnly) await here(job, (own) => transfer.slow(own));
+        else if (threads?.usable && errand && left >= WORTH_A_THREAD)
+          await sendOut(transfer, threads, source, job, errand, request, progress);
+        else await here(job, (own) => transfer.fast(own));
+      } catch (error) {
+        if (!(error instanceof NotForFastLane)) throw error;
+        progress.slowOnly = true;
+        await here(job, (own) => transfer.slow(own));
+      }
+    },
+    { short: size !== undefined && size < WORTH_A_THREAD },
+  );
+  transfer.steering.request();
+}
+
+type Job = Omit<LaneJob, 'sink'>;
+
+/** The body by the sink, on this thread. */
+function takeHere(
+  transfer: Transfer,
+  source: Source,
+  request: ReadRequest,
+  progress: Progress,
+): (job: Job, lane: (job: LaneJob) => Promise<unknown>) => Promise<void> {
+  return async (job, lane) => {
+    const from = progress.at;
+    const leash = new Leash(job.signal, (bytes) => {
+      counted(transfer, source, request, bytes);
+    });
+    begins(request, from, (end) => leash.shorten(end - from));
+    try {
+      await lane({
+        ...job,
+        sink: (chunk) => {
+          const part = leash.own(chunk);
+          progress.at += part.length;
+          const sunk = held(transfer, request.sink(part), part.length);
+          leash.took(part.length);
+          return sunk;
+        },
+      });
+    } finally {
+      ends(request, progress.at);
+    }
+  };
+}
+
+/** The body by a thread. What it brought counts before its error is thrown. */
+async function sendOut(
+  transfer: Transfer,
+  threads: Threads,
+  source: Source,
+  job: Job,
+  errand: SentOut,
+  request: ReadRequest,
+  progress: Progress,
+): Promise<void> {
+  const { location, range, size, stallMs, signal } = job;
+  const { place, crcs } = errand;
+  const from = progress.at;
+  const running = threads.run(
+    {
+      location,
+      ...(range && { range }),
+      ...(size !== undefined && { size }),
+      stallMs,
+      place,
+      at: errand.at + from - (request.range?.start ?? 0),
+      crcs,
+    },
+    {
+      signal,
+      onBytes: (bytes) => {
+        counted(transfer, source, request, bytes);
+      },
+    },
+  );
+  begins(request, from, (end) => running.shorten(end - from));
+  const outcome = await running.outcome;
+  if (outcome.head) job.onHead?.(outcome.head);
+  progress.at += outcome.bytes;
+  errand.took(outcome.bytes, outcome.crcs);
+  ends(request, progress.at);
+  if ('error' in outcome) throw outcome.error;
+}
+
+function begins({ range }: ReadRequest, from: number, shorten: Shorten): void {
+  if (range instanceof Stretch) range.begins(from, shorten);
+}
+
+function ends({ range }: ReadRequest, at: number): void {
+  if (range instanceof Stretch) range.ends(at);
+}
+
+function counted(transfer: Transfer, source: Source, { range }: ReadRequest, bytes: number): void {
+  if (range instanceof Stretch) range.reached += bytes;
+  transfer.steering.bytes(bytes);
+  transfer.report({ type: 'progress', path: source.entry.path, bytes });
+}

@@ -1,0 +1,83 @@
+/** The ranges of one file, handed out in order; when none is left, halves of the slow ones. */
+import type { ByteRange } from '../fetcher.ts';
+import { Stretch } from './stretch.ts';
+
+const MIB = 1024 * 1024;
+/** Bytes: what is left of a stretch must be worth another request. */
+const WORTH_SHARING = 4 * MIB;
+/** Milliseconds that a stretch must need still, at its pace: on a fast link a second request would come too late. */
+const SLOW_MS = 2_000;
+/** Milliseconds between two looks at what the others do. */
+const LOOK_MS = 250;
+
+export class Stretches {
+  readonly #queue: Stretch[];
+  readonly #under = new Set<Stretch>();
+  readonly #idle: () => boolean;
+  #wake: () => void = () => undefined;
+  #changed: Promise<void> | undefined;
+  #sharing = false;
+
+  /** `idle` says whether a request more could run at once. */
+  constructor(ranges: readonly ByteRange[], idle: () => boolean) {
+    this.#queue = ranges.map(({ start, end }) => new Stretch(start, end));
+    this.#idle = idle;
+  }
+
+  /** The next to read; undefined when there is nothing left to begin or to share. */
+  async next(): Promise<Stretch | undefined> {
+    for (;;) {
+      const stretch = this.#queue.shift() ?? (await this.#half());
+      if (stretch) {
+        this.#under.add(stretch);
+        return stretch;
+      }
+      if (this.#under.size === 0) return undefined;
+      await this.#look();
+    }
+  }
+
+  /** It is read, or given up. */
+  done(stretch: Stretch): void {
+    this.#under.delete(stretch);
+    this.#wake();
+  }
+
+  /** Nothing more is begun. */
+  close(): void {
+    this.#queue.length = 0;
+    this.#under.clear();
+    this.#wake();
+  }
+
+  /** Half of what is left of the stretch that will be done last. */
+  async #half(): Promise<Stretch | undefined> {
+    if (this.#sharing || !this.#idle()) return undefined;
+    const slow = [...this.#under]
+      .filter((one) => one.end - one.reached >= WORTH_SHARING && (one.remainingMs ?? 0) > SLOW_MS)
+      .sort((a, b) => b.remainingMs! - a.remainingMs!)[0];
+    if (!slow) return undefined;
+    const { end } = slow;
+    const middle = Math.ceil((slow.reached + end) / 2 / MIB) * MIB;
+    if (middle >= end) return undefined;
+    this.#sharing = true;
+    try {
+      return (await slow.cut(middle)) ? new Stretch(middle, end) : undefined;
+    } finally {
+      this.#sharing = false;
+    }
+  }
+
+  /** Until a stretch is done, or for a moment. */
+  async #look(): Promise<void> {
+    this.#changed ??= new Promise((resolve) => {
+      const timer = setTimeout(resolve, LOOK_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    await this.#changed;
+    this.#changed = undefined;
+  }
+}
