@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { asModelFetchError, ModelFetchError } from './errors.ts';
 import type { Entry, Explanation } from './fetcher.ts';
 import type { StagedTarget } from './stage/staged-target.ts';
+import { linked } from './linked.ts';
 import { stageTarget } from './stage/target.ts';
 import type { FetchOptions } from './options.ts';
 import { Collisions } from './plan/collisions.ts';
@@ -18,6 +19,10 @@ import { redactText } from './redact.ts';
 import { parseRef } from './ref.ts';
 import type { Registration } from './registry.ts';
 import { listPatiently, openRun, type Run } from './run.ts';
+import { pool } from './transfer/pool.ts';
+
+/** Each may hold the pieces of an archive in memory. */
+const TARGETS_AT_A_TIME = 2;
 
 /** One source and the directory it is wanted in. Pairs that share a directory are merged into one target. */
 export interface Pair {
@@ -82,7 +87,9 @@ export async function fetchModels(
   await using run = openRun(options);
   const staged: StagedTarget[] = [];
   try {
-    for (const [dest, uris] of targets) staged.push(await stageTarget(run, dest, uris));
+    await stageAll(run, targets, (target, index) => {
+      staged[index] = target;
+    });
     for (const target of staged) await target.confirm();
     const results: FetchResult[] = [];
     for (const target of staged) results.push(await target.publish());
@@ -90,8 +97,28 @@ export async function fetchModels(
   } catch (error) {
     throw explained(run, error, pairs);
   } finally {
-    for (const target of staged) await target[Symbol.asyncDispose]();
+    for (const target of staged.filter(Boolean)) await target[Symbol.asyncDispose]();
   }
+}
+
+/** Stages targets side by side: their files and ranges share one queue. The first failure stops the others. */
+async function stageAll(
+  run: Run,
+  targets: ReadonlyMap<string, readonly string[]>,
+  onStaged: (target: StagedTarget, index: number) => void,
+): Promise<void> {
+  const stop = new AbortController();
+  const signal = linked(run.signal, stop);
+  await pool(
+    [...targets].entries(),
+    TARGETS_AT_A_TIME,
+    async ([index, [dest, uris]]) => {
+      onStaged(await stageTarget(run, dest, uris, signal), index);
+    },
+    (error) => {
+      stop.abort(new ModelFetchError('ABORTED', 'another target failed', { cause: error }));
+    },
+  );
 }
 
 /** Fetches `uri`, or several sources merged, into the directory `dest`. */
@@ -146,7 +173,7 @@ async function planTarget(run: Run, dest: string, uris: readonly string[]): Prom
       previous,
       collisions,
       fingerprint,
-      firstId: items.length,
+      nextId: () => items.length,
       untouched: async (file) =>
         looksUntouched(dest, file) || bytesUntouched(dest, file, run.signal),
     });

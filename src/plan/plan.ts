@@ -46,8 +46,8 @@ export interface PlanOptions {
   readonly untouched: (file: ManifestFile) => Promise<boolean>;
   readonly collisions: Collisions;
   readonly fingerprint: Fingerprint;
-  /** First `id` to give out. */
-  readonly firstId: number;
+  /** Gives out ids: sources of one target are planned side by side. */
+  readonly nextId: () => number;
 }
 
 /** Throws `UNSAFE_PATH`, `CONFLICT`, `NOT_FOUND` for an empty selection, `INVALID_OPTION` for a checksum of several files. */
@@ -55,7 +55,7 @@ export async function* makePlan(
   entries: AsyncIterable<Entry>,
   options: PlanOptions,
 ): AsyncGenerator<PlanItem> {
-  let id = options.firstId;
+  let count = 0;
   for await (const { entry, sole } of withSole(selected(entries, options))) {
     if (!sole && options.required.length > 0)
       throw new ModelFetchError(
@@ -63,9 +63,10 @@ export async function* makePlan(
         '--checksum is for a model of one file, and this one has more',
         { uri: options.uri },
       );
-    yield await planEntry(entry, sole, id++, options);
+    count++;
+    yield await planEntry(entry, sole, options.nextId(), options);
   }
-  if (id === options.firstId)
+  if (count === 0)
     throw new ModelFetchError(
       'NOT_FOUND',
       'nothing to fetch: no file is left after --include and --exclude',

@@ -33,23 +33,27 @@ import {
 /** Ranges of one file begun at a time; how many really run is for the slots to say. */
 const MOST_RANGES = 64;
 
+/** Each may hold the pieces of an archive in memory. */
+const SOURCES_AT_A_TIME = 2;
+
 /** Everything of `uris`, whole and checked in the staging area of `dest`. Throws, and leaves no visible trace. */
 export async function stageTarget(
   run: Run,
   dest: string,
   uris: readonly string[],
+  signal: AbortSignal,
 ): Promise<StagedTarget> {
   const started = performance.now();
   const { settings } = run;
   const target = await openTarget(dest, {
     manifest: settings.manifest,
     lockTimeoutMs: settings.lockTimeoutMs,
-    signal: run.signal,
+    signal,
   });
   const tally: Tally = { files: 0, bytes: 0, kept: 0, fetchedBytes: 0, retries: 0, verified: {} };
   const fetchers: Fetcher[] = [];
   try {
-    const staged = await stageSources(run, target, uris, tally, fetchers);
+    const staged = await stageSources(run, target, uris, { tally, fetchers, signal });
     return new Staged(run, target, staged, tally, started);
   } catch (error) {
     discardIfHopeless(target, error);
@@ -69,6 +73,8 @@ interface Shared {
   readonly tree: string;
   /** Throws `NO_SPACE` when these bytes more do not fit. */
   readonly reserve: (bytes: number) => void;
+  /** Gives out the ids of entries. */
+  readonly nextId: () => number;
   /** Ends what is under way after a failure. */
   readonly stop: (error: unknown) => void;
 }
@@ -77,11 +83,11 @@ async function stageSources(
   run: Run,
   target: Target,
   uris: readonly string[],
-  tally: Tally,
-  fetchers: Fetcher[],
+  { tally, fetchers, signal }: { tally: Tally; fetchers: Fetcher[]; signal: AbortSignal },
 ): Promise<StagedSource[]> {
+  let entries = 0;
   const stop = new AbortController();
-  const transfer = run.transfer(linked(run.signal, stop));
+  const transfer = run.transfer(linked(signal, stop));
   const shared: Shared = {
     run,
     target,
@@ -97,20 +103,23 @@ async function stageSources(
     obstacles: obstacles(target.dir, target.ours, run.settings.overwrite),
     tree: target.staging.newTree(),
     reserve: roomCheck(target.dir),
+    nextId: () => entries++,
     stop: (error) => {
       stop.abort(error);
     },
   };
   const sources: StagedSource[] = [];
-  let nextId = 0;
-  for (const [index, uri] of uris.entries()) {
-    const fetcher = await run.resolve(uri, scratchIn(target));
-    fetchers.push(fetcher);
-    announce(run, fetcher);
-    const source = await stageSource(shared, fetcher, uri, index, nextId);
-    nextId += source.entries;
-    sources.push(source);
-  }
+  await pool(
+    uris.entries(),
+    SOURCES_AT_A_TIME,
+    async ([index, uri]) => {
+      const fetcher = await run.resolve(uri, scratchIn(target));
+      fetchers.push(fetcher);
+      announce(run, fetcher);
+      sources[index] = await stageSource(shared, fetcher, uri, index);
+    },
+    shared.stop,
+  );
   return sources;
 }
 
@@ -119,7 +128,6 @@ async function stageSource(
   fetcher: Fetcher,
   uri: string,
   index: number,
-  firstId: number,
 ): Promise<StagedSource> {
   const { run, target } = shared;
   const { settings } = run;
@@ -134,7 +142,7 @@ async function stageSource(
     previous: target.current,
     collisions: shared.collisions,
     fingerprint,
-    firstId,
+    nextId: shared.nextId,
     untouched: async (file) =>
       looksUntouched(target.dir, file) || bytesUntouched(target.dir, file, run.signal),
   });

@@ -5,12 +5,13 @@
  * calls `onFailure` (to end what is under way) and is thrown once all lanes have stopped.
  */
 export async function pool<T>(
-  items: AsyncIterable<T>,
+  items: AsyncIterable<T> | Iterable<T>,
   width: number,
   work: (item: T) => Promise<void>,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
-  const iterator = items[Symbol.asyncIterator]();
+  const iterator =
+    Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   let failed: { error: unknown } | undefined;
   let pulling: Promise<unknown> = Promise.resolve();
   const fail = (error: unknown): void => {
@@ -22,7 +23,7 @@ export async function pool<T>(
   const lane = async (): Promise<void> => {
     while (!stopped()) {
       // One pull at a time: generators are not re-entrant, and order is kept.
-      const pull = pulling.then(() => iterator.next());
+      const pull = pulling.then(async () => iterator.next());
       pulling = pull.catch(() => undefined);
       try {
         const step = await pull;

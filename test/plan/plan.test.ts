@@ -16,6 +16,11 @@ async function* from(entries: readonly Entry[]): AsyncGenerator<Entry> {
   yield* entries;
 }
 
+const counter =
+  (first = 0) =>
+  (): number =>
+    first++;
+
 function options(more: Partial<PlanOptions> = {}): PlanOptions {
   return {
     from: 'x://y',
@@ -27,7 +32,7 @@ function options(more: Partial<PlanOptions> = {}): PlanOptions {
     untouched: async () => true,
     collisions: new Collisions(),
     fingerprint: new Fingerprint(),
-    firstId: 0,
+    nextId: counter(),
     ...more,
   };
 }
@@ -77,7 +82,7 @@ describe('a plan', () => {
         { path: 'b', size: 1, version: '2' },
         { path: 'c', size: 1, version: '1' },
       ],
-      { previous, firstId: 7 },
+      { previous, nextId: counter(7) },
     );
     assert.deepEqual(how(items), ['keep', 'fetch', 'fetch']);
     assert.deepEqual(

@@ -428,7 +428,7 @@ describe('several sources and targets', () => {
       { uri: 's3://models/missing/', dest: two },
     ];
     await fails(fetchModels(pairs, scene.options), 'NOT_FOUND');
-    assert.deepEqual(treeOf(one), {});
+    assert.deepEqual(existsSync(one) ? treeOf(one) : {}, {});
     assert.equal(existsSync(two), false);
   });
 
