@@ -25,8 +25,8 @@ export interface Run extends AsyncDisposable {
   /** `uri` taken to its fetcher. `scratch` gives private folders inside the mount. */
   resolve(uri: string, scratch: () => Promise<string>): Promise<Fetcher>;
   context(scratch: () => Promise<string>): ResolveContext;
-  /** The bytes' way, under `signal`. */
-  transfer(signal: AbortSignal): Transfer;
+  /** The bytes' way, under `signal`; with `sync` down to the disk. */
+  transfer(signal: AbortSignal, sync: boolean): Transfer;
 }
 
 export function openRun(options: FetchOptions): Run {
@@ -87,7 +87,7 @@ export function openRun(options: FetchOptions): Run {
     signal,
     context: (scratch) => contextAt(0, scratch),
     resolve: (uri, scratch) => resolveAt(0, uri, scratch),
-    transfer: (own) => ({
+    transfer: (own, sync) => ({
       fast: fastLane,
       slow: slowLane,
       slots,
@@ -97,6 +97,7 @@ export function openRun(options: FetchOptions): Run {
       stallMs: timerMs(settings.stallTimeoutMs),
       rate,
       hashing,
+      sync,
       report: settings.report,
       signal: own,
     }),

@@ -23,6 +23,8 @@ export interface Transfer {
   readonly stallMs: number;
   readonly rate: RateLimit | undefined;
   readonly hashing: HashThread;
+  /** Files are made durable before they count as whole. */
+  readonly sync: boolean;
   readonly report: Reporter;
   readonly signal: AbortSignal;
 }
