@@ -26,7 +26,7 @@ export interface Run extends AsyncDisposable {
   resolve(uri: string, scratch: () => Promise<string>): Promise<Fetcher>;
   context(scratch: () => Promise<string>): ResolveContext;
   /** The bytes' way, under `signal`; with `sync` down to the disk. */
-  transfer(signal: AbortSignal, sync: boolean): Transfer;
+  transfer(signal: AbortSignal, sync?: boolean): Transfer;
 }
 
 export function openRun(options: FetchOptions): Run {
@@ -87,7 +87,7 @@ export function openRun(options: FetchOptions): Run {
     signal,
     context: (scratch) => contextAt(0, scratch),
     resolve: (uri, scratch) => resolveAt(0, uri, scratch),
-    transfer: (own, sync) => ({
+    transfer: (own, sync = false) => ({
       fast: fastLane,
       slow: slowLane,
       slots,

@@ -16,7 +16,7 @@ import {
 } from '../../src/publish/durability.ts';
 import type { ManifestHeader } from '../../src/publish/manifest.ts';
 import { symlink, tar } from '../support/archives.ts';
-import { folder, write } from './scene.ts';
+import { fails, folder, noise, s3Scene, write } from './scene.ts';
 
 /** Types as statfs(2) and linux/magic.h have them. */
 const TYPES: readonly (readonly [name: string, type: number, synced: boolean])[] = [
@@ -154,6 +154,23 @@ describe('what is synced', { skip: !existsSync('/proc/self/fd') && 'no Linux /pr
     assert.deepEqual([boot, publishedAt], [undefined, before.publishedAt]);
     const again = await synced(join(root, 'm'), dest, { fsync: 'always', boot: 'A' });
     assert.deepEqual(again, []);
+  });
+
+  test('always: what an interrupted run had finished without a sync as well', async (t) => {
+    const scene = await s3Scene(t);
+    scene.model('m', { first: 'first', 'sub/second': noise(100) });
+    scene.trouble = ({ key }) => (key === 'm/sub/second' ? { status: 503 } : undefined);
+    await fails(scene.fetch('m', { fsync: 'never', attempts: 1, concurrency: 1 }), 'UNAVAILABLE');
+    scene.trouble = undefined;
+    scene.gets();
+    const options = { ...scene.options, fsync: 'always' } as const;
+    const paths = await synced('s3://models/m/', scene.dest, options);
+    assert.deepEqual(
+      scene.gets().map(({ key }) => key),
+      ['m/sub/second'],
+    );
+    for (const path of ['first', 'sub/second', 'sub'])
+      assert.ok(paths.includes(`S/trees/0/${path}`), `${path} of ${paths.join(' ')}`);
   });
 
   test('a run without syncs leaves a manifest alone that needs none', async (t) => {

@@ -22,7 +22,7 @@ async function bytesOf(
   let length = 0;
   for await (const entry of fetcher.list()) {
     const source = new Source(fetcher, entry, run.signal);
-    for await (const chunk of inOrder(run.transfer(run.signal, false), source, (all) => {
+    for await (const chunk of inOrder(run.transfer(run.signal), source, (all) => {
       digests.push(...all);
     })) {
       hash.update(chunk);
