@@ -14,7 +14,7 @@ import { makePlan, selected } from './plan/plan.ts';
 import { knownAs, readManifest } from './publish/manifest.ts';
 import { OWN } from './plan/path.ts';
 import { targetPath } from './publish/target.ts';
-import { bytesUntouched, looksUntouched, verify } from './publish/verify.ts';
+import { untouchedIn, verify } from './publish/verify.ts';
 import { redactText } from './redact.ts';
 import { parseRef } from './ref.ts';
 import type { Registration } from './registry.ts';
@@ -174,8 +174,7 @@ async function planTarget(run: Run, dest: string, uris: readonly string[]): Prom
       collisions,
       fingerprint,
       nextId: () => items.length,
-      untouched: async (file) =>
-        looksUntouched(dest, file) || bytesUntouched(dest, file, run.signal),
+      untouched: untouchedIn(dest, previous?.header, settings.boot, run.signal),
     });
     for await (const { entry, how } of plan)
       items.push({ path: entry.path, ...(entry.size !== undefined && { size: entry.size }), how });

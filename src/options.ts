@@ -1,4 +1,5 @@
 /** What callers may say (`FetchOptions`, all optional), and what the engine works with (`Settings`, complete). */
+import { bootId } from './boot.ts';
 import { ModelFetchError } from './errors.ts';
 import type { Reporter } from './events.ts';
 import type { Digest } from './fetcher.ts';
@@ -6,6 +7,7 @@ import type { Env, ResolverRegistry } from './registry.ts';
 
 export type LinkMode = 'auto' | 'copy' | 'hard' | 'symlink';
 export type Unpack = 'auto' | 'never' | 'kserve';
+export type Fsync = 'auto' | 'always' | 'never';
 export type NetPolicy = 'default' | 'public';
 
 export interface FetchOptions {
@@ -45,6 +47,13 @@ export interface FetchOptions {
   readonly netPolicy?: NetPolicy;
   /** Where the manifest goes; `false`: nowhere. Default `.model-fetch/manifest.jsonl` in the target. */
   readonly manifest?: string | false;
+  /**
+   * Whether bytes are synced to disk before they are published. `auto`: unless the target's file system is a known local one;
+   * what is not synced is read again by the first run after a restart of the kernel. Default `auto`.
+   */
+  readonly fsync?: Fsync;
+  /** For tests: the present boot of the kernel; `false`: it cannot be told. @internal */
+  readonly boot?: string | false;
   /** Files in the target that are not ours may be replaced. Default false: they are a `CONFLICT`. */
   readonly overwrite?: boolean;
   /** Milliseconds to wait for another run that holds the target. Default 600,000. */
@@ -72,6 +81,9 @@ export interface Settings {
   readonly link: LinkMode;
   readonly netPolicy: NetPolicy;
   readonly manifest: string | false | undefined;
+  readonly fsync: Fsync;
+  /** The present boot of the kernel, where it can be read. */
+  readonly boot: string | undefined;
   readonly overwrite: boolean;
   readonly lockTimeoutMs: number;
   readonly report: Reporter;
@@ -103,6 +115,8 @@ export function normalize(options: FetchOptions, registry: ResolverRegistry): Se
     link: options.link ?? 'auto',
     netPolicy: options.netPolicy ?? 'default',
     manifest: options.manifest,
+    fsync: options.fsync ?? 'auto',
+    boot: options.boot === false ? undefined : (options.boot ?? bootId()),
     overwrite: options.overwrite ?? false,
     lockTimeoutMs: whole('lockTimeoutMs', options.lockTimeoutMs ?? 600_000, 0),
     report: options.onEvent ?? (() => undefined),

@@ -29,8 +29,8 @@ export interface Run extends AsyncDisposable {
   /** `uri` taken to its fetcher. `scratch` gives private folders inside the mount. */
   resolve(uri: string, scratch: () => Promise<string>): Promise<Fetcher>;
   context(scratch: () => Promise<string>): ResolveContext;
-  /** The bytes' way, under `signal`. */
-  transfer(signal: AbortSignal): Transfer;
+  /** The bytes' way, under `signal`; with `sync` down to the disk. */
+  transfer(signal: AbortSignal, sync?: boolean): Transfer;
 }
 
 export function openRun(options: FetchOptions): Run {
@@ -92,7 +92,7 @@ export function openRun(options: FetchOptions): Run {
     signal,
     context: (scratch) => contextAt(0, scratch),
     resolve: (uri, scratch) => resolveAt(0, uri, scratch),
-    transfer: (own) => ({
+    transfer: (own, sync = false) => ({
       fast: fastLane,
       slow: slowLane,
       slots,
@@ -103,6 +103,7 @@ export function openRun(options: FetchOptions): Run {
       rate,
       hashing,
       threads,
+      sync,
       report: settings.report,
       signal: own,
     }),

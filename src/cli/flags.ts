@@ -3,7 +3,7 @@
  * environment, the help, the completions and the documentation are all derived from this table.
  */
 import type { Digest } from '../fetcher.ts';
-import { digest, type LinkMode, type NetPolicy } from '../options.ts';
+import { digest, type Fsync, type LinkMode, type NetPolicy } from '../options.ts';
 import {
   asIs,
   bytes,
@@ -50,6 +50,7 @@ export interface FlagValues {
   readonly attempts?: number;
   readonly connectGraceMs?: number;
   readonly lockTimeoutMs?: number;
+  readonly fsync?: Fsync;
   readonly netPolicy?: NetPolicy;
   readonly output?: 'human' | 'json';
   readonly logFormat?: 'auto' | 'json' | 'text';
@@ -137,6 +138,7 @@ export const FLAGS: readonly Flag[] = [
   flag('attempts', whole, { ...HOW, name: 'attempts', value: 'n', default: '8', commands: LISTING, help: 'tries without a new byte before giving up' }),
   flag('connectGraceMs', duration, { ...HOW, name: 'connect-grace', value: 'duration', default: '30s', commands: LISTING, help: 'how long refused connections are tried again' }),
   flag('lockTimeoutMs', duration, { ...HOW, name: 'lock-timeout', value: 'duration', default: '10m', commands: FETCH, help: 'how long to wait for another run' }),
+  choice('fsync', ['auto', 'always', 'never'], { ...HOW, name: 'fsync', commands: FETCH, help: 'sync files to disk; auto: unless the disk is local' }),
   choice('netPolicy', ['default', 'public'], { ...HOW, name: 'net-policy', default: 'anywhere but link-local', commands: REACHING, help: 'where URIs and redirects may lead' }),
 
   choice('output', ['human', 'json'], { ...OUTPUT, name: 'output', help: 'the result, on standard output' }),

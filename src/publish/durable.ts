@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { onDisk } from '../disk.ts';
+import { asDiskError, onDisk } from '../disk.ts';
 
 /** Replaces `path` with `text` at once: written beside it, synced, renamed, and the rename synced. */
 export function writeDurably(path: string, text: string): void {
@@ -69,16 +69,47 @@ export function syncDirectory(path: string): void {
 
 const [openAsync, syncAsync, closeAsync] = [promisify(open), promisify(fsync), promisify(close)];
 
-/** Directories open at a time: a model may have more of them than a process may have descriptors. */
+/** Open at a time: a model may have more files and folders than a process may have descriptors. */
 const SYNCS = 32;
 
 /** The same for many, side by side. */
 export async function syncDirectories(paths: Iterable<string>): Promise<void> {
+  await sideBySide(paths, syncOne);
+}
+
+/** Makes the bytes of regular files durable, side by side. */
+export async function syncFiles(paths: Iterable<string>): Promise<void> {
+  await sideBySide(paths, syncFile);
+}
+
+async function sideBySide(
+  paths: Iterable<string>,
+  work: (path: string) => Promise<void>,
+): Promise<void> {
   const queue = [...paths];
   const lane = async (): Promise<void> => {
-    for (let path = queue.pop(); path !== undefined; path = queue.pop()) await syncOne(path);
+    for (let path = queue.pop(); path !== undefined; path = queue.pop()) await work(path);
   };
   await Promise.all(Array.from({ length: SYNCS }, lane));
+}
+
+async function syncFile(path: string): Promise<void> {
+  const { O_RDWR, O_RDONLY, O_NOFOLLOW } = constants;
+  try {
+    // SMB passes over a sync of what is not open for writing; a link's source may be readable only.
+    const fd = await openAsync(path, O_RDWR | O_NOFOLLOW).catch(() =>
+      openAsync(path, O_RDONLY | O_NOFOLLOW),
+    );
+    try {
+      await syncAsync(fd);
+    } finally {
+      await closeAsync(fd);
+    }
+  } catch (error) {
+    // Some network file systems have no fsync for files; their close is what counts.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EINVAL' && code !== 'ENOTSUP') throw asDiskError(error, path);
+  }
 }
 
 async function syncOne(path: string): Promise<void> {

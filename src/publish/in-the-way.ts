@@ -4,6 +4,10 @@ import { dirname, join } from 'node:path';
 import { ModelFetchError } from '../errors.ts';
 import type { ManifestFile } from './manifest.ts';
 
+const IN_THE_WAY = 'Fetch into another directory, remove it, or pass --overwrite.';
+const UNSURE =
+  'The manifest is damaged and does not tell whose it is: remove it, or pass --overwrite to replace what an earlier run left.';
+
 export interface Obstacles {
   /**
    * Throws `CONFLICT` when something that is not ours is at `path` or where its folders must be. `same` decides about a foreign
@@ -14,12 +18,20 @@ export interface Obstacles {
   checkFolder(folder: string): void;
 }
 
-/** `ours`: files of the current manifest. Links in the target are never written through. */
+/**
+ * `ours`: files of the current manifest; `damaged`: it may have named more. Links in the target are never written through.
+ */
 export function obstacles(
   target: string,
   ours: ReadonlyMap<string, ManifestFile>,
   overwrite: boolean,
+  damaged = false,
 ): Obstacles {
+  const conflict = (path: string, why: string): ModelFetchError =>
+    new ModelFetchError('CONFLICT', `${path} ${why}`, {
+      path,
+      hint: damaged ? UNSURE : IN_THE_WAY,
+    });
   const good = new Set<string>(['.']);
   const checkFolder = (folder: string): void => {
     if (good.has(folder)) return;
@@ -68,12 +80,5 @@ function onlyOurs(
   return readdirSync(join(target, folder), { withFileTypes: true }).every((entry) => {
     const path = `${folder}/${entry.name}`;
     return entry.isDirectory() ? onlyOurs(target, path, ours) : ours.has(path);
-  });
-}
-
-function conflict(path: string, why: string): ModelFetchError {
-  return new ModelFetchError('CONFLICT', `${path} ${why}`, {
-    path,
-    hint: 'Fetch into another directory, remove it, or pass --overwrite.',
   });
 }

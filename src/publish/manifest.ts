@@ -9,6 +9,8 @@ export interface ManifestHeader {
   readonly layout: 'flat';
   /** RFC 3339. */
   readonly publishedAt: string;
+  /** Not everything was synced: the files are sure to be on disk only as long as this boot of the kernel lasts. */
+  readonly boot?: string;
   readonly sources: readonly ManifestSource[];
   readonly files: number;
   readonly bytes: number;
@@ -94,40 +96,71 @@ export function entryKey(from: string, path: string): string {
   return `${from}\n${path}`;
 }
 
+/** What a manifest that may be damaged says. */
+export type ReadManifest = Omit<Manifest, 'header'> & {
+  readonly header: ManifestHeader | undefined;
+};
+
 /**
- * Reads a manifest; undefined when there is none. One that is damaged has an `undefined` header: its files count as ours, but
- * nothing in it is believed.
+ * Reads a manifest; undefined when there is none. One that is damaged has an `undefined` header: nothing in it is believed, but
+ * the files that its readable lines name count as ours, so that the next run may put right what is there.
  */
-export async function readManifest(
-  path: string,
-): Promise<(Omit<Manifest, 'header'> & { header: ManifestHeader | undefined }) | undefined> {
-  let header: ManifestHeader | undefined;
-  let whole = false;
-  const entries = new Map<string, ManifestEntry>();
-  const files = new Map<string, ManifestFile>();
-  const filesOf = new Map<number, ManifestFile[]>();
-  const folders: ManifestFolder[] = [];
+export async function readManifest(path: string): Promise<ReadManifest | undefined> {
+  const reading = new Reading();
   try {
-    for await (const value of readLines(path)) {
-      const line = value as ManifestLine;
-      if ('manifest' in line) header = line;
-      else if ('entry' in line)
-        entries.set(
-          entryKey(header?.sources[line.entry.source]?.from ?? '', line.entry.path),
-          line.entry,
-        );
-      else if ('file' in line) {
-        files.set(line.file.path, line.file);
-        const siblings = filesOf.get(line.file.entry);
-        if (siblings) siblings.push(line.file);
-        else filesOf.set(line.file.entry, [line.file]);
-      } else if ('folder' in line) folders.push(line.folder);
-      else whole = line.end.files === files.size;
-    }
+    for await (const value of readLines(path, () => {
+      reading.damaged = true;
+    }))
+      reading.take(value);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    if (!(error instanceof SyntaxError) && !(error instanceof TypeError)) throw error;
-    whole = false;
+    throw error;
   }
-  return { header: whole ? header : undefined, entries, files, filesOf, folders };
+  return reading.result();
+}
+
+/** A manifest as its lines come in. */
+class Reading {
+  damaged = false;
+  #header: ManifestHeader | undefined;
+  #whole = false;
+  readonly #entries = new Map<string, ManifestEntry>();
+  readonly #files = new Map<string, ManifestFile>();
+  readonly #filesOf = new Map<number, ManifestFile[]>();
+  readonly #folders: ManifestFolder[] = [];
+
+  take(value: unknown): void {
+    try {
+      this.#line(value as ManifestLine);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      this.damaged = true;
+    }
+  }
+
+  result(): ReadManifest {
+    return {
+      header: this.#whole && !this.damaged ? this.#header : undefined,
+      entries: this.#entries,
+      files: this.#files,
+      filesOf: this.#filesOf,
+      folders: this.#folders,
+    };
+  }
+
+  #line(line: ManifestLine): void {
+    if ('manifest' in line) this.#header = line;
+    else if ('entry' in line)
+      this.#entries.set(
+        entryKey(this.#header?.sources[line.entry.source]?.from ?? '', line.entry.path),
+        line.entry,
+      );
+    else if ('file' in line) {
+      this.#files.set(line.file.path, line.file);
+      const siblings = this.#filesOf.get(line.file.entry);
+      if (siblings) siblings.push(line.file);
+      else this.#filesOf.set(line.file.entry, [line.file]);
+    } else if ('folder' in line) this.#folders.push(line.folder);
+    else this.#whole = line.end.files === this.#files.size;
+  }
 }

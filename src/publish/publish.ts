@@ -1,7 +1,7 @@
 /**
  * The one step that makes a model visible. Numbered, because the order is the point:
  *
- *  (1) everything staged is whole, checked and synced; the new manifest lies beside it, synced
+ *  (1) everything staged is whole, checked and, where that is asked for, synced; the new manifest lies beside it, synced
  *  (2) an intent is written: from here on the publish will be finished, by this run or by the next
  *  (3) the current manifest is retired: nobody may claim to be published
  *  (4) files of the old model that the new one does not have are removed
@@ -57,7 +57,10 @@ export async function recover(paths: Paths): Promise<boolean> {
     intent = JSON.parse(readFileSync(intentPath(paths), 'utf8')) as Intent;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
+    // The disk has lost it: nobody can say what was to be published. What is in place is compared by its content.
+    unlinkSync(intentPath(paths));
+    return false;
   }
   await finish(paths, intent);
   return true;
@@ -73,7 +76,8 @@ async function finish(paths: Paths, intent: Intent): Promise<number> {
     dropOther(join(paths.own, 'manifest.jsonl'), intent.manifest);
     const touched = new Set<string>([paths.target]);
     removed = await removeStale(paths.target, retired, next, touched); // (4)
-    layTrees(join(staging, 'trees'), paths.target, touched); // (5)
+    // A crash of the kernel may have lost staged files: the manifest names its boot, and the next look finds them missing.
+    if (existsSync(join(staging, 'trees'))) layTrees(join(staging, 'trees'), paths.target, touched); // (5)
     await syncDirectories([...touched].filter(isDirectory));
     if (intent.manifest !== null) moveDurably(next, intent.manifest); // (6)
   }

@@ -62,12 +62,21 @@ export class Spool {
   }
 }
 
-/** The values of a JSON Lines file, one at a time. Throws `SyntaxError` at a line that is none. */
-export async function* readLines(path: string): AsyncGenerator {
+/** The values of a JSON Lines file, one at a time. A line that is none is told to `damaged`, and passed over. */
+export async function* readLines(path: string, damaged: () => void): AsyncGenerator {
   const input = createReadStream(path, { highWaterMark: 256 * 1024 });
   try {
     for await (const line of createInterface({ input, crlfDelay: Infinity }))
-      if (line !== '') yield JSON.parse(line) as unknown;
+      if (line !== '') {
+        let value: unknown;
+        try {
+          value = JSON.parse(line);
+        } catch {
+          damaged();
+          continue;
+        }
+        yield value;
+      }
   } finally {
     input.destroy();
   }

@@ -89,9 +89,13 @@ export class Staging {
     return file;
   }
 
-  /** Folders made by `place`, to be synced before publishing. */
+  /** Folders made by `place` and those added, to be synced before publishing where everything is. */
   get folders(): ReadonlySet<string> {
     return this.#folders;
+  }
+
+  addFolder(folder: string): void {
+    this.#folders.add(folder);
   }
 
   /** Bytes on disk that `adopt` would give. */
@@ -149,7 +153,7 @@ export class Staging {
 
 async function readJournal(dir: string, leftovers: Map<string, Leftover>): Promise<void> {
   try {
-    for await (const value of readLines(join(dir, 'journal.jsonl'))) {
+    for await (const value of readLines(join(dir, 'journal.jsonl'), () => undefined)) {
       const line = value as JournalLine;
       let leftover = leftovers.get(line.key);
       // A later run took it over: its journal tells the rest.
@@ -160,6 +164,6 @@ async function readJournal(dir: string, leftovers: Map<string, Leftover>): Promi
       else leftover.ranges.push({ start: line.range[0], end: line.range[1], crc32: line.crc32 });
     }
   } catch {
-    // No journal, or one whose last line was cut: what was read before it still holds.
+    // No journal, or one with a line that is not ours: what was read before it still holds.
   }
 }

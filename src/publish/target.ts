@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { onDisk } from '../disk.ts';
 import { OWN } from '../plan/path.ts';
 import { ModelFetchError } from '../errors.ts';
+import { moveDurably } from './durable.ts';
 import { acquireLock } from './lock.ts';
 import { readManifest, type Manifest, type ManifestFile } from './manifest.ts';
 import { makeTarget, publish, recover, type Paths } from './publish.ts';
@@ -17,9 +18,13 @@ export interface Target extends AsyncDisposable {
   readonly current: Manifest | undefined;
   /** Every file the current manifest names, believed or not: ours to replace. */
   readonly ours: ReadonlyMap<string, ManifestFile>;
+  /** There is a manifest that cannot be believed: files of ours may be missing in it. */
+  readonly damaged: boolean;
   readonly staging: Staging;
   /** Makes what is staged visible. Answers how many stale files went. */
   publish(): Promise<number>;
+  /** Puts the staged manifest in the place of the current one, beside files that are the same. */
+  renewManifest(): void;
   /** Staging is worth nothing to a later run. */
   discard(): void;
 }
@@ -94,6 +99,7 @@ class OpenTarget implements Target {
   readonly manifestPath: string | undefined;
   readonly current: Manifest | undefined;
   readonly ours: ReadonlyMap<string, ManifestFile>;
+  readonly damaged: boolean;
   readonly staging: Staging;
   #keepStaging = true;
 
@@ -110,6 +116,7 @@ class OpenTarget implements Target {
     this.#made = made;
     this.manifestPath = manifestPath;
     this.current = read?.header && { ...read, header: read.header };
+    this.damaged = read !== undefined && read.header === undefined;
     this.ours = read?.files ?? new Map<string, ManifestFile>();
     this.staging = staging;
   }
@@ -126,6 +133,11 @@ class OpenTarget implements Target {
     });
     this.#keepStaging = false;
     return removed;
+  }
+
+  renewManifest(): void {
+    this.staging.close();
+    moveDurably(join(this.staging.dir, 'manifest.jsonl'), this.manifestPath!);
   }
 
   discard(): void {

@@ -12,11 +12,27 @@ import {
 import { join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ModelFetchError } from '../errors.ts';
-import { readManifest, type ManifestFile } from './manifest.ts';
+import { isCredible } from './durability.ts';
+import { readManifest, type ManifestFile, type ManifestHeader } from './manifest.ts';
 import { OWN } from '../plan/path.ts';
 
+/**
+ * How a run asks whether a file is still what `header` speaks of: by a cheap look, and by its bytes where that does not
+ * convince. After a crash of the kernel size, time and inode may be right and the bytes lost: then only the bytes count.
+ */
+export function untouchedIn(
+  target: string,
+  header: ManifestHeader | undefined,
+  boot: string | undefined,
+  signal: AbortSignal,
+): (file: ManifestFile) => Promise<boolean> {
+  const credible = header !== undefined && isCredible(header, boot);
+  return async (file) =>
+    (credible && looksUntouched(target, file)) || bytesUntouched(target, file, signal);
+}
+
 /** Whether a file is what was published, by a cheap look: kind, size, time and inode. */
-export function looksUntouched(target: string, file: ManifestFile): boolean {
+function looksUntouched(target: string, file: ManifestFile): boolean {
   const stats = statOf(target, file);
   return (
     stats !== undefined && String(stats.mtimeNs) === file.mtimeNs && String(stats.ino) === file.ino

@@ -5,6 +5,7 @@ import { drain } from '../drain.ts';
 import { ModelFetchError } from '../errors.ts';
 import type { ArchiveFormat, Digest, Entry } from '../fetcher.ts';
 import type { PlanItem } from '../plan/plan.ts';
+import { syncFiles } from '../publish/durable.ts';
 import { inOrder } from '../transfer/in-order.ts';
 import { localBytes } from '../transfer/place-local.ts';
 import type { Source } from '../transfer/source.ts';
@@ -80,7 +81,9 @@ export async function stageArchive(
 
 async function stageZip(context: StageContext, item: PlanItem, source: Source): Promise<void> {
   const spool = join(context.staging.dir, `archive-${String(item.id)}`);
-  const done = await bring(context, source, spool);
+  // It goes as soon as it is unpacked: no reason to wait for the disk.
+  const transfer = { ...context.transfer, sync: false };
+  const done = await bring({ ...context, transfer }, source, spool);
   await unpackLocal(context, item, spool, 'zip');
   rmSync(spool);
   record(context, item, 'archive', done.against);
@@ -173,8 +176,13 @@ async function unpackInto(
   });
   for (const { path, empty } of foldersIn(into)) {
     context.obstacles.checkFolder(path);
+    if (transfer.sync) staging.addFolder(join(into, path));
     if (empty) staging.files.line({ folder: { path, entry: id } });
   }
+  if (transfer.sync)
+    await syncFiles(
+      files.filter(({ link }) => link === undefined).map(({ path }) => join(into, path)),
+    );
   for (const file of files) {
     context.claim(file.path);
     context.obstacles.check(file.path, sameBytes(file));

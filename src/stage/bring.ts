@@ -2,6 +2,7 @@
 import { lstatSync, rmSync } from 'node:fs';
 import { drain } from '../drain.ts';
 import type { Digest, Entry } from '../fetcher.ts';
+import { syncFiles } from '../publish/durable.ts';
 import { crcOfFile } from '../publish/verify.ts';
 import { download, type Downloaded } from '../transfer/download.ts';
 import { localBytes, placeLocal } from '../transfer/place-local.ts';
@@ -22,6 +23,7 @@ export async function bring(
   const location = await source.location();
   if (location.kind === 'file') {
     const placed = await placeLocal(entry, location.path, to, context.link, transfer.signal);
+    if (transfer.sync && placed.link === undefined) await syncFiles([to]);
     transfer.report({ type: 'progress', path: entry.path, bytes: placed.size });
     if (context.link === 'hard' && placed.how === 'copy')
       transfer.report({
@@ -40,6 +42,8 @@ export async function bring(
   if (leftover?.done && key !== undefined) {
     const resumed = await finished(entry, to, leftover.done, required);
     if (resumed) {
+      // The run that finished it may have left the disk to the kernel.
+      if (transfer.sync) await syncFiles([to]);
       staging.noteDone(key, to, resumed);
       return reportVerified(transfer, entry, resumed);
     }

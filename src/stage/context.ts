@@ -12,6 +12,10 @@ export interface StageContext {
   readonly source: number;
   readonly from: string;
   readonly staging: Staging;
+  /** The directory that is published into. */
+  readonly target: string;
+  /** Kept files must be synced: the run that brought them did not. */
+  readonly syncKept: boolean;
   /** Where plain files of all sources go. */
   readonly tree: string;
   readonly obstacles: Obstacles;

@@ -1,5 +1,5 @@
 /** A target that is whole in staging: confirmed once more, then made visible. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { drain } from '../drain.ts';
 import { ModelFetchError } from '../errors.ts';
 import type { Fetcher } from '../fetcher.ts';
@@ -8,6 +8,7 @@ import { Collisions } from '../plan/collisions.ts';
 import { makeFilter } from '../plan/filter.ts';
 import { Fingerprint } from '../plan/fingerprint.ts';
 import { selected } from '../plan/plan.ts';
+import type { Durability } from '../publish/durability.ts';
 import { syncDirectories } from '../publish/durable.ts';
 import { sameSource, type ManifestHeader, type ManifestSource } from '../publish/manifest.ts';
 import { Spool } from '../publish/spool.ts';
@@ -54,6 +55,7 @@ export interface StagedSource extends ManifestSource {
 export class Staged implements StagedTarget {
   readonly #run: Run;
   readonly #target: Target;
+  readonly #lasting: Durability;
   readonly #sources: readonly StagedSource[];
   readonly #tally: Tally;
   readonly #started: number;
@@ -61,12 +63,14 @@ export class Staged implements StagedTarget {
   constructor(
     run: Run,
     target: Target,
+    lasting: Durability,
     sources: readonly StagedSource[],
     tally: Tally,
     started: number,
   ) {
     this.#run = run;
     this.#target = target;
+    this.#lasting = lasting;
     this.#sources = sources;
     this.#tally = tally;
     this.#started = started;
@@ -87,12 +91,13 @@ export class Staged implements StagedTarget {
     const { files, bytes } = this.#tally;
     const { dir } = this.#target;
     if (this.#unchanged()) {
+      await this.#renew();
       this.#target.discard();
       settings.report({ type: 'unchanged', target: dir, files, bytes });
       return this.#result(true, 0);
     }
-    await this.#composeManifest();
-    await syncDirectories(this.#target.staging.folders);
+    await this.#composeManifest(new Date().toISOString());
+    await this.#syncFolders();
     signal.throwIfAborted();
     const removed = await this.#target.publish();
     settings.report({ type: 'published', target: dir, files, bytes, removed });
@@ -142,15 +147,36 @@ export class Staged implements StagedTarget {
     );
   }
 
+  /**
+   * Nothing changed, but the manifest says of another boot, or of none of ours, what has just been found out or seen to: it is
+   * replaced in one step, so that the next run need not read every file again.
+   */
+  async #renew(): Promise<void> {
+    const { boot, publishedAt } = this.#target.current!.header;
+    if (boot === undefined || boot === this.#lasting.boot) return;
+    await this.#composeManifest(publishedAt);
+    await this.#syncFolders();
+    this.#run.signal.throwIfAborted();
+    this.#target.renewManifest();
+  }
+
+  /** What the renames to come stand in: with the rest of the model, or for the manifest alone. */
+  async #syncFolders(): Promise<void> {
+    const { staging } = this.#target;
+    if (this.#lasting.sync) await syncDirectories(staging.folders);
+    await syncDirectories([staging.dir, dirname(staging.dir)]);
+  }
+
   /** Header, entries, files and the end mark, in staging: publishing only renames it. */
-  async #composeManifest(): Promise<void> {
+  async #composeManifest(publishedAt: string): Promise<void> {
     const { staging } = this.#target;
     const manifest = new Spool(join(staging.dir, 'manifest.jsonl'));
     const header: ManifestHeader = {
       manifest: 1,
       tool: `model-fetch/${VERSION}`,
       layout: 'flat',
-      publishedAt: new Date().toISOString(),
+      publishedAt,
+      ...(this.#lasting.boot !== undefined && { boot: this.#lasting.boot }),
       sources: this.#sources.map(({ from, uri, revision, fingerprint, entries }) => ({
         from,
         uri,

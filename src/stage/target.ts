@@ -8,10 +8,11 @@ import { Collisions } from '../plan/collisions.ts';
 import { makeFilter } from '../plan/filter.ts';
 import { Fingerprint } from '../plan/fingerprint.ts';
 import { makePlan, type PlanItem } from '../plan/plan.ts';
+import { durability, fileSystemType, type Durability } from '../publish/durability.ts';
 import { knownAs } from '../publish/manifest.ts';
 import { obstacles, type Obstacles } from '../publish/in-the-way.ts';
 import { openTarget, type Target } from '../publish/target.ts';
-import { bytesUntouched, looksUntouched } from '../publish/verify.ts';
+import { untouchedIn } from '../publish/verify.ts';
 import { redactText } from '../redact.ts';
 import { listPatiently, type Run } from '../run.ts';
 import { resumeKey } from './bring.ts';
@@ -53,8 +54,9 @@ export async function stageTarget(
   const tally: Tally = { files: 0, bytes: 0, kept: 0, fetchedBytes: 0, retries: 0, verified: {} };
   const fetchers: Fetcher[] = [];
   try {
-    const staged = await stageSources(run, target, uris, { tally, fetchers, signal });
-    return new Staged(run, target, staged, tally, started);
+    const lasting = durability(settings.fsync, fileSystemType(target.dir), settings.boot);
+    const staged = await stageSources(run, target, lasting, uris, { tally, fetchers, signal });
+    return new Staged(run, target, lasting, staged, tally, started);
   } catch (error) {
     discardIfHopeless(target, error);
     await letGo(fetchers, target);
@@ -82,12 +84,13 @@ interface Shared {
 async function stageSources(
   run: Run,
   target: Target,
+  lasting: Durability,
   uris: readonly string[],
   { tally, fetchers, signal }: { tally: Tally; fetchers: Fetcher[]; signal: AbortSignal },
 ): Promise<StagedSource[]> {
   let entries = 0;
   const stop = new AbortController();
-  const transfer = run.transfer(linked(signal, stop));
+  const transfer = run.transfer(linked(signal, stop), lasting.sync);
   const shared: Shared = {
     run,
     target,
@@ -100,7 +103,7 @@ async function stageSources(
       },
     },
     collisions: new Collisions(),
-    obstacles: obstacles(target.dir, target.ours, run.settings.overwrite),
+    obstacles: obstacles(target.dir, target.ours, run.settings.overwrite, target.damaged),
     tree: target.staging.newTree(),
     reserve: roomCheck(target.dir),
     nextId: () => entries++,
@@ -143,8 +146,7 @@ async function stageSource(
     collisions: shared.collisions,
     fingerprint,
     nextId: shared.nextId,
-    untouched: async (file) =>
-      looksUntouched(target.dir, file) || bytesUntouched(target.dir, file, run.signal),
+    untouched: untouchedIn(target.dir, target.current?.header, settings.boot, run.signal),
   });
   let moved = false;
   const listed = { files: 0, bytes: 0, kept: 0, keptBytes: 0 };
@@ -187,6 +189,8 @@ function contextOf(shared: Shared, fetcher: Fetcher, uri: string, index: number)
     source: index,
     from: redactText(uri),
     staging: target.staging,
+    target: target.dir,
+    syncKept: shared.transfer.sync && target.current?.header.boot !== undefined,
     tree: shared.tree,
     obstacles: shared.obstacles,
     required: settings.checksum ? [settings.checksum] : [],

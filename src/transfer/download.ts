@@ -68,7 +68,10 @@ async function byRanges(
   const location = await source.location();
   const learnt = location.kind === 'http' ? (location.digests ?? []) : [];
   const against = chooseDigests(required, [...(entry.digests ?? []), ...learnt]);
-  const file = new PartFile(path, { reuse: journal !== undefined && journal.done.length > 0 });
+  const file = new PartFile(path, {
+    reuse: journal !== undefined && journal.done.length > 0,
+    sync: transfer.sync,
+  });
   const digester = new FileDigester(
     against.map((digest) => parts(digest).algorithm),
     (into, at) => file.read(into, at),
@@ -175,7 +178,7 @@ async function inOnePass(
     ...(learntBefore.get(fetcher) ?? []),
   ];
   const line = await CrcLine.of(likely);
-  const file = new PartFile(path);
+  const file = new PartFile(path, { sync: transfer.sync });
   try {
     let at = 0;
     let learnt: Digest[] = [];

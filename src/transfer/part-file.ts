@@ -7,14 +7,17 @@ const sync = promisify(fsync);
 
 export class PartFile {
   readonly path: string;
+  /** Whether `finish` makes the bytes durable. */
+  readonly #durable: boolean;
   /** Stays this thread's to close. */
   readonly fd: number;
   #open = true;
   #writingBack: Promise<void> | undefined;
 
   /** Creates `path`; with `reuse` an existing file is opened as it is. Never through a link. */
-  constructor(path: string, options: { reuse?: boolean } = {}) {
+  constructor(path: string, options: { reuse?: boolean; sync?: boolean } = {}) {
     this.path = path;
+    this.#durable = options.sync ?? false;
     const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
     this.fd = onDisk(path, () =>
       openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | (options.reuse ? 0 : O_EXCL), 0o644),
@@ -37,6 +40,7 @@ export class PartFile {
 
   /** Begins to write back what is here, while more arrives: the last sync then has little left to do. */
   writeBack(): void {
+    if (!this.#durable) return;
     this.#writingBack ??= this.#sync().then(
       () => {
         this.#writingBack = undefined;
@@ -49,11 +53,11 @@ export class PartFile {
     );
   }
 
-  /** Makes the bytes durable and closes. A failed sync is final: the kernel may have dropped the pages. */
+  /** Makes the bytes durable, where that was asked for, and closes. A failed sync is final: the kernel may have dropped the pages. */
   async finish(): Promise<void> {
     try {
       await this.#writingBack;
-      await this.#sync();
+      if (this.#durable) await this.#sync();
     } finally {
       this.close();
     }

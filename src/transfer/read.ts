@@ -31,6 +31,8 @@ export interface Transfer {
   readonly hashing: HashThread;
   /** Where large bodies go, when there is more than one core. */
   readonly threads: Threads | undefined;
+  /** Files are made durable before they count as whole. */
+  readonly sync: boolean;
   readonly report: Reporter;
   readonly signal: AbortSignal;
 }

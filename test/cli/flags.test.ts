@@ -35,6 +35,7 @@ const SAMPLES: Readonly<Record<string, readonly [text: string, value: unknown]>>
   attempts: ['3', 3],
   'connect-grace': ['0s', 0],
   'lock-timeout': ['1m', 60_000],
+  fsync: ['always', 'always'],
   'net-policy': ['public', 'public'],
   output: ['json', 'json'],
   'log-format': ['text', 'text'],

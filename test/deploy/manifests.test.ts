@@ -78,6 +78,26 @@ suite('deploy: what the command understands', () => {
   });
 });
 
+suite('deploy: what is filled once, for other pods', () => {
+  test('is written down to the disk: nothing looks after it when the node is restarted', () => {
+    const [args] = argsOf(manifest('pods/prefetch-job.yaml').text);
+    const invocation = parseWords(args!, { color: false, columns: 100 });
+    assert.ok('command' in invocation);
+    assert.equal(settle('fetch', invocation.given, {}).fsync, 'always');
+    const cache = uncommented(manifest('kserve/local-model-cache.yaml').text);
+    const [value] = all(cache, /name: MODEL_FETCH_FSYNC, value: (\w+)/g);
+    assert.equal(settle('fetch', {}, { MODEL_FETCH_FSYNC: value! }).fsync, 'always');
+  });
+
+  test('and only that: an init container runs again, and need not wait', () => {
+    const synced = MANIFESTS.filter(({ text }) => /fsync/i.test(uncommented(text)));
+    assert.deepEqual(synced.map(({ file }) => file).sort(), [
+      'deploy/kserve/local-model-cache.yaml',
+      'deploy/pods/prefetch-job.yaml',
+    ]);
+  });
+});
+
 suite('deploy: the image', () => {
   const { uid, gid, entrypoint } = imageFacts();
 

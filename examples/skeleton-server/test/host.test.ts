@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
@@ -104,8 +112,10 @@ suite('options', () => {
 });
 
 suite('MODEL_RELOAD=watch', () => {
+  const BOOT = '/proc/sys/kernel/random/boot_id';
+
   /** Publishes as model-fetch does: the manifest goes first and comes last. */
-  function publish(directory: string, version: string): void {
+  function publish(directory: string, version: string, boot?: string): void {
     const own = join(directory, '.model-fetch');
     mkdirSync(own, { recursive: true });
     rmSync(join(own, 'manifest.jsonl'), { force: true });
@@ -113,7 +123,8 @@ suite('MODEL_RELOAD=watch', () => {
       writeFileSync(join(own, name), version);
       renameSync(join(own, name), join(directory, name));
     }
-    writeFileSync(join(own, 'next'), `{"manifest":1,"files":2}\n{"end":{"files":2}}\n`);
+    const header = JSON.stringify({ manifest: 1, ...(boot !== undefined && { boot }), files: 2 });
+    writeFileSync(join(own, 'next'), `${header}\n{"end":{"files":2}}\n`);
     renameSync(join(own, 'next'), join(own, 'manifest.jsonl'));
   }
 
@@ -227,6 +238,25 @@ suite('MODEL_RELOAD=watch', () => {
       await server.close();
     }
   });
+
+  test(
+    'what was left by an earlier boot waits until model-fetch has looked after it',
+    { skip: !existsSync(BOOT) && 'no Linux /proc here', timeout: 20_000 },
+    async () => {
+      const { directory, server, ask, until } = await serve('boot', true);
+      try {
+        publish(directory, 'v2', '00000000-0000-4000-8000-000000000000');
+        await sleep(100);
+        assert.equal(await ask(), 'v1 v1');
+        publish(directory, 'v3', readFileSync(BOOT, 'utf8').trim());
+        await until('v3 v3');
+        publish(directory, 'v4', 'unknown');
+        await until('v4 v4');
+      } finally {
+        await server.close();
+      }
+    },
+  );
 
   test('is off unless it is asked for', async () => {
     const { directory, server, ask } = await serve('off', false);
