@@ -9,6 +9,7 @@ export class Stretch implements ByteRange {
   #end: number;
   /** Up to here bytes are in place, as far as is known: a thread tells a little later. */
   reached: number;
+  #pace: number | undefined;
   /** When an exchange began that is under way: milliseconds of `performance.now()`, and the byte it began at. */
   #under: { readonly since: number; readonly from: number; readonly shorten: Shorten } | undefined;
 
@@ -31,16 +32,25 @@ export class Stretch implements ByteRange {
   /** It ended, having reached `at`. */
   ends(at: number): void {
     this.reached = at;
+    this.#pace = this.pace;
     this.#under = undefined;
   }
 
-  /** Milliseconds until it is done at the pace so far. Undefined while that cannot be said. */
-  get remainingMs(): number | undefined {
-    if (!this.#under) return undefined;
-    const { since, from } = this.#under;
-    const ms = performance.now() - since;
-    if (ms < LONG_ENOUGH_MS) return undefined;
-    return ((this.#end - this.reached) * ms) / Math.max(1, this.reached - from);
+  /** Bytes a millisecond of the exchange that is under way, or else of the last one; undefined before there is one. */
+  get pace(): number | undefined {
+    if (!this.#under) return this.#pace;
+    const ms = performance.now() - this.#under.since;
+    return (this.reached - this.#under.from) / Math.max(1, ms);
+  }
+
+  /** Whether what is under way has shown its pace by now. */
+  get steady(): boolean {
+    return this.#under !== undefined && performance.now() - this.#under.since > LONG_ENOUGH_MS;
+  }
+
+  /** Milliseconds until it is done at its pace. */
+  get remainingMs(): number {
+    return (this.#end - this.reached) / (this.pace || Number.MIN_VALUE);
   }
 
   /** The part from `at` on becomes somebody else's. False: too late for that. */

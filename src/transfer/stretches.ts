@@ -6,7 +6,9 @@ const MIB = 1024 * 1024;
 /** Bytes: what is left of a stretch must be worth another request. */
 const WORTH_SHARING = 4 * MIB;
 /** Milliseconds that a stretch must need still, at its pace: on a fast link a second request would come too late. */
-const SLOW_MS = 2_000;
+const SLOW_MS = 3_000;
+/** Of the pace of those that are done. When all are slow, the link is, and sharing would only cost requests. */
+const SLOW = 1 / 2;
 /** Milliseconds between two looks at what the others do. */
 const LOOK_MS = 250;
 
@@ -17,6 +19,8 @@ export class Stretches {
   #wake: () => void = () => undefined;
   #changed: Promise<void> | undefined;
   #sharing = false;
+  /** Paces of those that are done. */
+  readonly #paces = { sum: 0, count: 0 };
 
   /** `idle` says whether a request more could run at once. */
   constructor(ranges: readonly ByteRange[], idle: () => boolean) {
@@ -40,6 +44,8 @@ export class Stretches {
   /** It is read, or given up. */
   done(stretch: Stretch): void {
     this.#under.delete(stretch);
+    this.#paces.sum += stretch.pace ?? 0;
+    this.#paces.count++;
     this.#wake();
   }
 
@@ -54,8 +60,8 @@ export class Stretches {
   async #half(): Promise<Stretch | undefined> {
     if (this.#sharing || !this.#idle()) return undefined;
     const slow = [...this.#under]
-      .filter((one) => one.end - one.reached >= WORTH_SHARING && (one.remainingMs ?? 0) > SLOW_MS)
-      .sort((a, b) => b.remainingMs! - a.remainingMs!)[0];
+      .filter((one) => this.#isSlow(one))
+      .sort((a, b) => b.remainingMs - a.remainingMs)[0];
     if (!slow) return undefined;
     const { end } = slow;
     const middle = Math.ceil((slow.reached + end) / 2 / MIB) * MIB;
@@ -66,6 +72,17 @@ export class Stretches {
     } finally {
       this.#sharing = false;
     }
+  }
+
+  #isSlow(stretch: Stretch): boolean {
+    const { sum, count } = this.#paces;
+    return (
+      stretch.steady &&
+      count > 0 &&
+      stretch.pace! < (sum / count) * SLOW &&
+      stretch.end - stretch.reached >= WORTH_SHARING &&
+      stretch.remainingMs > SLOW_MS
+    );
   }
 
   /** Until a stretch is done, or for a moment. */
