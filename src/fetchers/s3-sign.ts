@@ -1,12 +1,12 @@
 /** An authorised GET for one object: where it is, and SigV4 headers that stay good for every range of it. */
 import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { SignatureV4 } from '@smithy/signature-v4';
 import { ModelFetchError } from '../errors.ts';
 import type { Digest, HttpLocation } from '../fetcher.ts';
 import { encodeKey, encodePart, type S3Address } from './s3-address.ts';
 import type { S3Access, Used } from './s3-client.ts';
 import type { S3Options } from './s3-options.ts';
+import { signGet } from './s3-sigv4.ts';
 
 /** S3 accepts a signature for 15 minutes; one minute is left for clocks and for the way. */
 const LIFETIME = 14 * 60_000;
@@ -26,13 +26,12 @@ export interface Wanted {
 export async function locationOf(access: S3Access, wanted: Wanted): Promise<HttpLocation> {
   const { address, etag, digests } = wanted;
   const client = await access.client(address.bucket);
-  const base = await bucketUrl(client, access, address.bucket);
+  const { base, region } = await placeOf(client, access, address.bucket);
   const path = `${base.pathname.replace(/\/$/, '')}/${encodeKey(address.key)}`;
-  const query: Record<string, string> =
-    address.versionId === undefined ? {} : { versionId: address.versionId };
+  const query = address.versionId === undefined ? '' : `versionId=${encodePart(address.versionId)}`;
   const url = checkedUrl(base, path, query, address);
   const headers = { 'x-amz-checksum-mode': 'ENABLED', ...extraHeaders(access.options) };
-  const signed = await sign(access, client, { url, path, query, headers });
+  const signed = await sign(access, client, { url, path, query, headers, region });
   return {
     kind: 'http',
     url: url.href,
@@ -61,6 +60,29 @@ export function usedBy(location: HttpLocation): Used | undefined {
     identity: { accessKeyId: scope[1]!, ...(sessionToken !== undefined && { sessionToken }) },
     signedAt,
   };
+}
+
+/** Where the requests of a client for a bucket go. */
+interface BucketPlace {
+  readonly base: URL;
+  readonly region: string;
+}
+
+const places = new WeakMap<S3Client, Map<string, Promise<BucketPlace>>>();
+
+/** Worked out once: a client's settings do not change. */
+function placeOf(client: S3Client, access: S3Access, bucket: string): Promise<BucketPlace> {
+  let known = places.get(client);
+  if (!known) places.set(client, (known = new Map<string, Promise<BucketPlace>>()));
+  let place = known.get(bucket);
+  if (!place) {
+    place = Promise.all([bucketUrl(client, access, bucket), client.config.region()]).then(
+      ([base, region]) => ({ base, region }),
+    );
+    known.set(bucket, place);
+    place.catch(() => known.delete(bucket));
+  }
+  return place;
 }
 
 /** Where a bucket is, by the SDK's own rules: path or virtual host, regional, accelerated, dual-stack, FIPS. */
@@ -92,17 +114,10 @@ async function bucketUrl(client: S3Client, access: S3Access, bucket: string): Pr
 }
 
 /** The URL, which must survive being parsed: segments of dots do not. */
-function checkedUrl(
-  base: URL,
-  path: string,
-  query: Record<string, string>,
-  address: S3Address,
-): URL {
+function checkedUrl(base: URL, path: string, query: string, address: S3Address): URL {
   const url = new URL(base);
   url.pathname = path;
-  url.search = Object.entries(query)
-    .map(([name, value]) => `${name}=${encodePart(value)}`)
-    .join('&');
+  url.search = query;
   if (url.pathname === path) return url;
   throw new ModelFetchError(
     'UNSAFE_PATH',
@@ -131,40 +146,23 @@ function extraHeaders(options: S3Options): Record<string, string> {
 interface Unsigned {
   readonly url: URL;
   readonly path: string;
-  readonly query: Record<string, string>;
+  readonly query: string;
   readonly headers: Record<string, string>;
+  readonly region: string;
 }
 
 async function sign(
   access: S3Access,
   client: S3Client,
-  request: Unsigned,
+  { url, path, query, headers, region }: Unsigned,
 ): Promise<{ headers: Record<string, string>; expiresAt?: number }> {
   const identity = await access.identity(client);
-  if (!identity) return { headers: request.headers };
-  const { url, path, query, headers } = request;
-  const signer = new SignatureV4({
-    service: 's3',
-    region: await client.config.region(),
-    credentials: identity,
-    sha256: client.config.sha256,
-    uriEscapePath: false,
-  });
+  if (!identity) return { headers };
   const now = Date.now();
-  const signed = await signer.sign(
-    {
-      method: 'GET',
-      protocol: url.protocol,
-      hostname: url.hostname,
-      path,
-      query,
-      headers: { ...headers, host: url.host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
-    },
-    { signingDate: new Date(now + client.config.systemClockOffset) },
-  );
-  // The reader sends `host` itself, from the URL.
-  const sent = { ...signed.headers };
-  delete sent['host'];
+  const date = new Date(now + client.config.systemClockOffset);
   const end = identity.expiration?.getTime() ?? Infinity;
-  return { headers: sent, expiresAt: Math.min(now + LIFETIME, end) };
+  return {
+    headers: signGet({ host: url.host, path, query, headers, region, identity, date }),
+    expiresAt: Math.min(now + LIFETIME, end),
+  };
 }
