@@ -26,6 +26,9 @@ type JournalLine =
       readonly crc32: number;
     };
 
+/** Milliseconds: of small files there may be thousands a second. */
+const FLUSH_MS = 100;
+
 export class Staging {
   readonly dir: string;
   readonly id: string;
@@ -35,6 +38,7 @@ export class Staging {
   readonly #folders = new Set<string>();
   readonly #leftovers: ReadonlyMap<string, Leftover>;
   #trees = 0;
+  #flushing: NodeJS.Timeout | undefined;
   #noted = false;
 
   private constructor(root: string, leftovers: ReadonlyMap<string, Leftover>) {
@@ -119,13 +123,18 @@ export class Staging {
 
   noteDone(key: string, path: string, done: { crc32: string; against: readonly Digest[] }): void {
     this.#note({ key, path, done: { crc32: done.crc32, against: done.against } });
+    this.#flushing ??= setTimeout(() => {
+      this.#flush();
+    }, FLUSH_MS).unref();
   }
 
   noteRange(key: string, path: string, range: ByteRange, crc32: number): void {
     this.#note({ key, path, range: [range.start, range.end], crc32 });
+    this.#flush();
   }
 
   close(): void {
+    this.#flush();
     this.entries.close();
     this.files.close();
     this.#journal.close();
@@ -136,10 +145,16 @@ export class Staging {
     return !this.#noted && this.#leftovers.size === 0;
   }
 
-  /** Written through at once: what is not noted is fetched again. Not synced: what is noted is checked again. */
+  /** Not synced: what is noted is checked again. */
   #note(line: JournalLine): void {
     this.#noted = true;
     this.#journal.line(line);
+  }
+
+  /** What is not written through is fetched again by the next run. */
+  #flush(): void {
+    clearTimeout(this.#flushing);
+    this.#flushing = undefined;
     this.#journal.flush();
   }
 

@@ -3,6 +3,7 @@ import { lstatSync, type Stats } from 'node:fs';
 import type { Digest } from '../fetcher.ts';
 import type { PlanItem } from '../plan/plan.ts';
 import type { ManifestEntry, ManifestFile } from '../publish/manifest.ts';
+import type { FileMark } from '../transfer/errand.ts';
 import { crcOfFileSync } from '../publish/verify.ts';
 import type { StageContext } from './context.ts';
 
@@ -20,16 +21,16 @@ export function recordFile(
   id: number,
   path: string,
   file: string,
-  done: { size: number; crc32?: string; link?: string },
+  done: { size: number; crc32?: string; link?: string; mark?: FileMark },
 ): void {
-  const stats = lstatSync(file, { bigint: true });
+  const { mtimeNs, ino } = done.mark ?? lstatSync(file, { bigint: true });
   const line: ManifestFile = {
     path,
     size: done.size,
     ...(done.crc32 !== undefined && done.crc32 !== '' && { crc32: done.crc32 }),
     ...(done.link !== undefined && { link: done.link }),
-    mtimeNs: String(stats.mtimeNs),
-    ino: String(stats.ino),
+    mtimeNs: String(mtimeNs),
+    ino: String(ino),
     entry: id,
   };
   context.staging.files.line({ file: line });

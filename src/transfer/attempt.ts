@@ -8,8 +8,8 @@ import type { Source } from './source.ts';
 import { Stretch, type Shorten } from './stretch.ts';
 import type { Threads } from './threads.ts';
 
-/** Bytes: what is smaller is here before a thread has been asked. */
-const WORTH_A_THREAD = 1024 * 1024;
+/** Bytes of a file whose request is a short one. */
+const SHORT = 1024 * 1024;
 
 /** Where a read is: the byte that comes next, and whether the fast lane has refused it. */
 export interface Progress {
@@ -50,7 +50,7 @@ export async function attempt(
     async () => {
       try {
         if (progress.slowOnly) await here(job, (own) => transfer.slow(own));
-        else if (threads?.usable && errand && left >= WORTH_A_THREAD)
+        else if (threads && errand && suits(errand, progress) && threads.worth(left))
           await sendOut(transfer, threads, source, job, errand, request, progress);
         else await here(job, (own) => transfer.fast(own));
       } catch (error) {
@@ -59,9 +59,14 @@ export async function attempt(
         await here(job, (own) => transfer.slow(own));
       }
     },
-    { short: size !== undefined && size < WORTH_A_THREAD },
+    { short: size !== undefined && size < SHORT },
   );
   transfer.steering.request();
+}
+
+/** A new file is made in one go or not at all. */
+function suits({ place }: SentOut, { at }: Progress): boolean {
+  return place.kind !== 'new' || at === 0;
 }
 
 type Job = Omit<LaneJob, 'sink'>;
@@ -130,7 +135,7 @@ async function sendOut(
   const outcome = await running.outcome;
   if (outcome.head) job.onHead?.(outcome.head);
   progress.at += outcome.bytes;
-  errand.took(outcome.bytes, outcome.crcs);
+  errand.took(outcome.bytes, outcome.crcs, outcome.mark);
   ends(request, progress.at);
   if ('error' in outcome) throw outcome.error;
 }

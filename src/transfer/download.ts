@@ -2,11 +2,12 @@
 import { rmSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { ByteRange, Digest, DigestAlgorithm, Fetcher } from '../fetcher.ts';
-import { isCrc, type CrcAlgorithm } from '../verify/crc.ts';
+import { crcHex, isCrc, type CrcAlgorithm } from '../verify/crc.ts';
 import { CrcLine } from '../verify/crc-line.ts';
 import { crcsOnDisk, FileDigester } from '../verify/digester.ts';
 import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
 import { digestsOf } from '../verify/learn.ts';
+import type { FileMark } from './errand.ts';
 import { RangeIgnored } from './lane.ts';
 import { PartFile } from './part-file.ts';
 import { cutRanges } from './ranges.ts';
@@ -22,6 +23,8 @@ export interface Downloaded {
   readonly crc32: string;
   /** What it was checked against; empty when the source vouches for nothing but the length. */
   readonly against: readonly Digest[];
+  /** When whoever wrote it knows. */
+  readonly mark?: FileMark;
 }
 
 /** Ranges of an earlier, interrupted run that are already in the part file, and where new ones are noted. */
@@ -51,7 +54,7 @@ export async function download(
     const whole = new Source(source.fetcher, { ...entry, ranges: false }, transfer.signal);
     return inOnePass(transfer, whole, path, required);
   }
-  rmSync(path, { force: true });
+  if (journal?.done.length) rmSync(path, { force: true });
   return inOnePass(transfer, source, path, required);
 }
 
@@ -178,32 +181,39 @@ async function inOnePass(
     ...(learntBefore.get(fetcher) ?? []),
   ];
   const line = await CrcLine.of(likely);
-  const file = new PartFile(path, { sync: transfer.sync });
+  let file: PartFile | undefined;
+  // A thread makes the file itself; here it is made with its first byte.
+  const own = (reuse = false): PartFile =>
+    (file ??= new PartFile(path, { sync: transfer.sync, reuse }));
   try {
     let at = 0;
+    let mark: FileMark | undefined;
     let learnt: Digest[] = [];
     await read(transfer, source, {
       onHead: (head) => {
         learnt = digestsOf(head.headers, head.status === 200);
       },
       sink: (chunk) => {
-        file.write(chunk, at);
+        own().write(chunk, at);
         line.update(chunk);
         at += chunk.length;
       },
       errand: {
-        place: { kind: 'file', fd: file.fd, path: file.path },
+        place: { kind: 'new', path },
         at: 0,
         crcs: likely,
-        took: (bytes, crcs) => {
+        took: (bytes, crcs, made) => {
           line.append(bytes, crcs);
           at += bytes;
+          mark = made;
         },
       },
       restart: () => {
         at = 0;
-        file.truncate(0);
         line.reset();
+        file?.close();
+        file = undefined;
+        rmSync(path, { force: true });
       },
     });
     if (entry.size !== undefined && at !== entry.size)
@@ -212,15 +222,26 @@ async function inOnePass(
         path: entry.path,
       });
     const against = chooseDigests(required, [...declared, ...learnt]);
-    learntBefore.set(fetcher, new Set(crcsOf(against)));
-    const found = await digestsOfWhole(file, at, line.values(), against);
+    const wanted = crcsOf(against);
+    learntBefore.set(fetcher, new Set(wanted));
+    const known = line.values();
+    const ordered = against.length > wanted.length;
+    // What a thread has made is opened again only for what could not be known before.
+    const whole = mark && !ordered && wanted.every((name) => known.has(name)) && !transfer.sync;
+    const found = whole
+      ? hexOf(known)
+      : await digestsOfWhole(own(mark !== undefined), at, known, against);
     mustMatch(against, found, { uri: fetcher.uri, path: entry.path });
-    await file.finish();
-    return { size: at, crc32: found.get('crc32')!, against };
+    await file?.finish();
+    return { size: at, crc32: found.get('crc32')!, against, ...(mark && { mark }) };
   } finally {
     line.release();
-    file.close();
+    file?.close();
   }
+}
+
+function hexOf(crcs: ReadonlyMap<CrcAlgorithm, bigint>): Map<DigestAlgorithm, string> {
+  return new Map([...crcs].map(([name, value]) => [name, crcHex(name, value)]));
 }
 
 function crcsOf(digests: readonly Digest[]): CrcAlgorithm[] {

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createNetwork, type NetworkOptions } from '../net/create-network.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
-import { Leash, runErrand, type Errand } from './errand.ts';
+import { Leash, runErrand, type Errand, type FileMark } from './errand.ts';
 import { toData, type ErrorData } from './error-data.ts';
 import { createFastLane } from './fast-lane.ts';
 import type { Head } from './lane.ts';
@@ -21,6 +21,7 @@ export type FromThread =
       readonly bytes: number;
       readonly crcs: ReadonlyMap<CrcAlgorithm, bigint>;
       readonly head: Head | undefined;
+      readonly mark: FileMark | undefined;
       readonly error: ErrorData | undefined;
     };
 
@@ -32,10 +33,16 @@ const network = createNetwork(workerData as NetworkOptions);
 const { lane } = createFastLane({ network });
 const running = new Map<number, { readonly leash: Leash; readonly stop: AbortController }>();
 const counts = new Map<number, number>();
+let telling: FromThread[] = [];
 let counting: NodeJS.Timeout | undefined;
 
+/** What is said in one turn goes together: for small files the messages would cost more than the bytes. */
 function tell(message: FromThread): void {
-  port.postMessage(message);
+  if (telling.push(message) > 1) return;
+  setImmediate(() => {
+    port.postMessage(telling);
+    telling = [];
+  });
 }
 
 function count(id: number, bytes: number): void {
@@ -53,7 +60,7 @@ async function run(id: number, errand: Errand): Promise<void> {
     count(id, bytes);
   });
   running.set(id, { leash, stop });
-  const { bytes, crcs, head, error } = await runErrand(lane, errand, leash);
+  const { bytes, crcs, head, mark, error } = await runErrand(lane, errand, leash);
   running.delete(id);
   // `bytes` tells them all.
   counts.delete(id);
@@ -63,11 +70,16 @@ async function run(id: number, errand: Errand): Promise<void> {
     bytes,
     crcs,
     head,
+    mark,
     error: error === undefined ? undefined : toData(error),
   });
 }
 
-port.on('message', (message: ToThread) => {
+port.on('message', (messages: readonly ToThread[]) => {
+  for (const message of messages) hear(message);
+});
+
+function hear(message: ToThread): void {
   const { id } = message;
   switch (message.type) {
     case 'run':
@@ -80,4 +92,4 @@ port.on('message', (message: ToThread) => {
       running.get(id)?.stop.abort(new Error('stopped'));
       break;
   }
-});
+}

@@ -2,16 +2,28 @@
  * One exchange whose body goes to a place that any thread can reach: plain data in, plain data out. The main thread keeps
  * what needs judgement (retries, fresh locations, the journal); an errand is what it can send out.
  */
+import { closeSync, constants, fstatSync, openSync, rmSync } from 'node:fs';
+import { onDisk } from '../disk.ts';
 import type { ByteRange, HttpLocation } from '../fetcher.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { rangeDigester } from '../verify/digester.ts';
 import type { Head, Lane } from './lane.ts';
 import { writeAt } from './part-file.ts';
 
-/** Where the body goes. The descriptor belongs to the main thread, which closes it when no errand uses it. */
+/** Where the body goes. */
 export type Place =
+  /** The descriptor belongs to the main thread, which closes it when no errand uses it. */
   | { readonly kind: 'file'; readonly fd: number; readonly path: string }
+  /** Made, filled and closed by the errand; gone again if that fails, so that nothing of it counts. */
+  | { readonly kind: 'new'; readonly path: string }
   | { readonly kind: 'memory'; readonly bytes: SharedArrayBuffer };
+
+/** By which a look tells later whether a file is still the one that was written. */
+export interface FileMark {
+  /** Nanoseconds. */
+  readonly mtimeNs: string;
+  readonly ino: string;
+}
 
 export interface Errand {
   readonly location: HttpLocation;
@@ -33,6 +45,8 @@ export interface Outcome {
   /** Of those bytes. */
   readonly crcs: ReadonlyMap<CrcAlgorithm, bigint>;
   readonly head?: Head;
+  /** Of a new file. */
+  readonly mark?: FileMark;
   readonly error?: unknown;
 }
 
@@ -78,14 +92,14 @@ export class Enough extends Error {
 /** Never throws: what went wrong is in the outcome, beside what went well. */
 export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promise<Outcome> {
   const { location, range, size, stallMs, place } = errand;
-  const digester = place.kind === 'file' ? await rangeDigester(errand.crcs) : undefined;
+  const digester = place.kind === 'memory' ? undefined : await rangeDigester(errand.crcs);
+  const spot = open(place, errand.at);
   let head: Head | undefined;
-  const put = putInto(place, errand.at);
-  const outcome = (error?: unknown): Outcome => ({
+  const outcome = (more: Pick<Outcome, 'mark' | 'error'> = {}): Outcome => ({
     bytes: leash.bytes,
     crcs: digester?.values() ?? new Map(),
     ...(head && { head }),
-    ...(error !== undefined && { error }),
+    ...more,
   });
   try {
     await lane({
@@ -97,28 +111,76 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
       },
       sink: (chunk) => {
         const part = leash.own(chunk);
-        put(part, leash.bytes);
+        spot.put(part, leash.bytes);
         digester?.update(part);
         leash.took(part.length);
       },
       signal: leash.signal,
       stallMs,
     });
-    return outcome();
+    const mark = spot.close?.();
+    return outcome(mark && { mark });
   } catch (error) {
-    return error instanceof Enough ? outcome() : outcome(error);
+    if (error instanceof Enough) return outcome();
+    if (!spot.remove) return outcome({ error });
+    spot.remove();
+    return { bytes: 0, crcs: new Map(), ...(head && { head }), error };
   } finally {
     digester?.release();
   }
 }
 
-function putInto(place: Place, at: number): (chunk: Uint8Array, offset: number) => void {
+/** A place while it is filled. */
+interface Spot {
+  put(chunk: Uint8Array, offset: number): void;
+  close?(): FileMark;
+  remove?(): void;
+}
+
+function open(place: Place, at: number): Spot {
+  if (place.kind === 'new') return newFile(place.path);
   if (place.kind === 'file')
-    return (chunk, offset) => {
-      writeAt(place.fd, place.path, chunk, at + offset);
+    return {
+      put: (chunk, offset) => {
+        writeAt(place.fd, place.path, chunk, at + offset);
+      },
     };
   const memory = new Uint8Array(place.bytes);
-  return (chunk, offset) => {
-    memory.set(chunk, at + offset);
+  return {
+    put: (chunk, offset) => {
+      memory.set(chunk, at + offset);
+    },
+  };
+}
+
+/** Made with its first byte, or when it turns out to have none. */
+function newFile(path: string): Spot {
+  let fd: number | undefined;
+  const made = (): number => {
+    const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+    return (fd ??= onDisk(path, () =>
+      openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644),
+    ));
+  };
+  const close = (): void => {
+    const open = fd;
+    fd = undefined;
+    if (open !== undefined) closeSync(open);
+  };
+  return {
+    put: (chunk, offset) => {
+      writeAt(made(), path, chunk, offset);
+    },
+    close: () =>
+      onDisk(path, () => {
+        const { mtimeNs, ino } = fstatSync(made(), { bigint: true });
+        close();
+        return { mtimeNs: String(mtimeNs), ino: String(ino) };
+      }),
+    remove: () => {
+      if (fd === undefined) return;
+      close();
+      rmSync(path, { force: true });
+    },
   };
 }

@@ -6,7 +6,7 @@ import type { HashThread } from '../verify/hash-thread.ts';
 import type { ByteRange, Location } from '../fetcher.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { attempt, type Progress } from './attempt.ts';
-import { Enough, type Place } from './errand.ts';
+import { Enough, type FileMark, type Place } from './errand.ts';
 import { RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
 import type { RateLimit } from './rate.ts';
 import { readStream } from './read-stream.ts';
@@ -54,7 +54,11 @@ export interface SentOut {
   /** Where in the place the first byte of the read goes. */
   readonly at: number;
   readonly crcs: readonly CrcAlgorithm[];
-  readonly took: (bytes: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>) => void;
+  readonly took: (
+    bytes: number,
+    crcs: ReadonlyMap<CrcAlgorithm, bigint>,
+    mark: FileMark | undefined,
+  ) => void;
 }
 
 const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);

@@ -11,10 +11,14 @@ import { fromData } from './error-data.ts';
 
 /** Errands a thread may have before another thread is started. */
 const BUSY = 2;
+/** Bytes of an errand for which a thread is started. */
+const LARGE = 1024 * 1024;
+/** Errands of fewer bytes, after which one is started all the same. */
+const SMALL = 64;
 
 export interface Threads {
-  /** False: there are none to be had (any more); run the errand yourself. */
-  readonly usable: boolean;
+  /** Whether an errand of so many bytes is worth a thread. False also when there are none to be had any more. */
+  worth(bytes: number): boolean;
   /** Never rejects, and settles only when the errand's place is not touched any more. */
   run(errand: Errand, watch: Watch): Running;
   close(): Promise<void>;
@@ -35,6 +39,8 @@ export interface Running {
 
 interface Thread {
   readonly worker: Worker;
+  /** Said in this turn, and sent at its end. */
+  readonly outbox: ToThread[];
   readonly errands: Map<number, Pending>;
 }
 
@@ -54,6 +60,7 @@ export function createThreads(
   const threads: Thread[] = [];
   let broken = false;
   let nextId = 0;
+  let asked = 0;
 
   const start = (): Thread => {
     // The sources run as they are, and as built: the thread's own file lies beside this one in both.
@@ -65,9 +72,9 @@ export function createThreads(
       workerData: { ...network, env: { ...network.env } },
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
     });
-    const thread: Thread = { worker, errands: new Map() };
-    worker.on('message', (message: FromThread) => {
-      receive(thread, message);
+    const thread: Thread = { worker, outbox: [], errands: new Map() };
+    worker.on('message', (messages: readonly FromThread[]) => {
+      for (const message of messages) receive(thread, message);
     });
     worker.on('error', (error) => {
       broken = true;
@@ -84,14 +91,16 @@ export function createThreads(
   };
 
   return {
-    get usable() {
-      return !broken;
+    worth: (bytes) => {
+      if (broken) return false;
+      asked++;
+      return bytes >= LARGE || threads.length > 0 || asked > SMALL;
     },
     run: (errand, watch) => {
       const thread = pick();
       const id = nextId++;
       const tell = (message: ToThread): void => {
-        if (thread.errands.has(id)) thread.worker.postMessage(message);
+        if (thread.errands.has(id)) say(thread, message);
       };
       let settled: (outcome: Outcome) => void = () => undefined;
       const outcome = new Promise<Outcome>((resolve) => {
@@ -133,6 +142,14 @@ export function createThreads(
   };
 }
 
+function say({ worker, outbox }: Thread, message: ToThread): void {
+  if (outbox.push(message) > 1) return;
+  setImmediate(() => {
+    worker.postMessage(outbox);
+    outbox.length = 0;
+  });
+}
+
 function receive(thread: Thread, message: FromThread): void {
   if (message.type === 'bytes') {
     for (const [id, bytes] of message.counts) {
@@ -147,11 +164,12 @@ function receive(thread: Thread, message: FromThread): void {
     thread.errands.get(message.id)?.asking.shift()?.(message.yes);
     return;
   }
-  const { id, bytes, crcs, head, error } = message;
+  const { id, bytes, crcs, head, mark, error } = message;
   settle(thread, id, {
     bytes,
     crcs,
     ...(head && { head }),
+    ...(mark && { mark }),
     ...(error && { error: fromData(error) }),
   });
 }
