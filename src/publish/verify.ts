@@ -10,10 +10,10 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { ModelFetchError } from '../errors.ts';
 import { readManifest, type ManifestFile } from './manifest.ts';
 import { OWN } from '../plan/path.ts';
+import { continueCrc, crcHex } from '../verify/crc.ts';
 
 /** Whether a file is what was published, by a cheap look: kind, size, time and inode. */
 export function looksUntouched(target: string, file: ManifestFile): boolean {
@@ -102,11 +102,11 @@ function* crcSteps(path: string): Generator<undefined, string> {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const buffer = Buffer.allocUnsafe(1024 * 1024);
-    let value = 0;
+    let value = 0n;
     for (let round = 1; ; round++) {
       const got = readSync(fd, buffer, 0, buffer.length, null);
-      if (got === 0) return value.toString(16).padStart(8, '0');
-      value = crc32(buffer.subarray(0, got), value);
+      if (got === 0) return crcHex('crc32', value);
+      value = continueCrc('crc32', value, buffer.subarray(0, got));
       if (round % 16 === 0) yield;
     }
   } finally {

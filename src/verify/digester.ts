@@ -15,13 +15,11 @@ export interface RangeDigester {
 }
 
 /** CRC-32 always (the manifest records it), and whichever others are asked for. */
-export async function rangeDigester(algorithms: Iterable<CrcAlgorithm>): Promise<RangeDigester> {
-  const states = await Promise.all(
-    [...new Set<CrcAlgorithm>(['crc32', ...algorithms])].map(
-      async (name) => [name, await createCrc(name)] as const,
-    ),
+export function rangeDigester(algorithms: Iterable<CrcAlgorithm>): Promise<RangeDigester> {
+  const states = [...new Set<CrcAlgorithm>(['crc32', ...algorithms])].map(
+    (name) => [name, createCrc(name)] as const,
   );
-  return {
+  return Promise.resolve({
     update: (chunk) => {
       for (const [, state] of states) state.update(chunk);
     },
@@ -29,10 +27,8 @@ export async function rangeDigester(algorithms: Iterable<CrcAlgorithm>): Promise
     reset: () => {
       for (const [, state] of states) state.reset();
     },
-    release: () => {
-      for (const [, state] of states) state.release();
-    },
-  };
+    release: () => undefined,
+  });
 }
 
 /** The CRCs of `range` as it lies on disk, or undefined where the file is shorter. */
