@@ -27,7 +27,10 @@ const MULTIPLES: Readonly<Record<CrcAlgorithm, readonly Multiple[]>> = {
     { degree: 5321, terms: [0, 2491, 3574] },
     { degree: 209, terms: [0, 14, 39, 54, 144] },
   ],
-  crc64nvme: [{ degree: 4498, terms: [0, 153, 355, 727, 1750, 3925] }],
+  crc64nvme: [
+    { degree: 4498, terms: [0, 153, 355, 727, 1750, 3925] },
+    { degree: 316, terms: [0, 26, 94, 98, 109, 115, 123, 152, 161, 190, 211, 300] },
+  ],
 };
 
 export const ALGORITHMS: readonly Algorithm[] = (Object.keys(MULTIPLES) as CrcAlgorithm[]).map(

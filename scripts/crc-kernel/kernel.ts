@@ -21,9 +21,9 @@ export interface Layout {
   readonly readsBeyond: number;
 }
 
-const UNROLL = 4;
 const LANE = 16;
-const STEP = UNROLL * LANE;
+/** At most so many bytes in one round of a loop; as few as the history reaches back where that is less. */
+const STEP = 4 * LANE;
 /** Bytes between two moves of the history to the front; with it, they fit the first-level cache. */
 const WINDOW = 16 * 1024;
 const INPUT = 256 * 1024;
@@ -84,12 +84,13 @@ function update(
 
 /** Folds what lies from FROM to END into a rest, if it is long enough to be worth it, and makes that the new FROM and END. */
 function fold({ degree, terms }: Multiple, area: number, rest: number): wasm.Code {
+  const step = Math.min(STEP, LANE * Math.floor((degree - Math.max(...terms)) / LANE));
   // Stores to the history are aligned.
   const history = Math.ceil((area + degree) / STEP) * STEP - degree;
   const left = [...wasm.get(END), ...wasm.get(FROM), ...wasm.subtract];
   const next = (local: number): wasm.Code => [
     ...wasm.get(local),
-    ...wasm.i32(STEP),
+    ...wasm.i32(step),
     ...wasm.add,
     ...wasm.set(local),
   ];
@@ -98,7 +99,7 @@ function fold({ degree, terms }: Multiple, area: number, rest: number): wasm.Cod
     ...wasm.i32(0),
     ...wasm.set(AT),
     ...wasm.loop([
-      ...Array.from({ length: UNROLL }, (_, lane) => [
+      ...Array.from({ length: step / LANE }, (_, lane) => [
         ...wasm.get(AT),
         ...wasm.get(FROM),
         ...wasm.load128(lane * LANE),
@@ -128,7 +129,7 @@ function fold({ degree, terms }: Multiple, area: number, rest: number): wasm.Cod
       ...[...wasm.i64(0n), ...wasm.set(CRC)],
       ...wasm.block(
         wasm.loop([
-          ...[...left, ...wasm.i32(degree), ...wasm.subtract, ...wasm.i32(-STEP), ...wasm.and],
+          ...[...left, ...wasm.i32(degree), ...wasm.subtract, ...wasm.i32(-step), ...wasm.and],
           ...wasm.set(LENGTH),
           ...[...wasm.get(LENGTH), ...wasm.isZero, ...wasm.breakIf(1)],
           ...[...wasm.get(LENGTH), ...wasm.i32(WINDOW)],
