@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { ByteRange, Digest, DigestAlgorithm, Fetcher } from '../fetcher.ts';
-import { isCrc, type CrcAlgorithm } from '../verify/crc.ts';
+import { crcAlgorithm, crcDigest, isCrc, type CrcAlgorithm } from '../verify/crc.ts';
 import { crcsOnDisk, FileDigester, rangeDigester } from '../verify/digester.ts';
 import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
 import { digestsOf } from '../verify/learn.ts';
@@ -15,16 +15,16 @@ import { Source } from './source.ts';
 /** A file that is whole in staging. */
 export interface Downloaded {
   readonly size: number;
-  /** 8 hex digits. */
-  readonly crc32: string;
+  /** The source's own, if it was checked against one; else CRC-32. */
+  readonly crc: Digest;
   /** What it was checked against; empty when the source vouches for nothing but the length. */
   readonly against: readonly Digest[];
 }
 
 /** Ranges of an earlier, interrupted run that are already in the part file, and where new ones are noted. */
 export interface PartJournal {
-  readonly done: readonly (ByteRange & { readonly crc32: number })[];
-  note(range: ByteRange, crc32: number): void;
+  readonly done: readonly (ByteRange & { readonly crc: Digest })[];
+  note(range: ByteRange, crc: Digest): void;
 }
 
 /** Bytes; smaller files are one plain GET, whose answer may also bring the source's checksums. */
@@ -79,7 +79,7 @@ async function byRanges(
       for (let range = queue.shift(); range; range = queue.shift()) {
         const crcs = await oneRange(transfer, source, file, range, digester.crcs);
         digester.add({ ...range, crcs });
-        journal?.note(range, Number(crcs.get('crc32')));
+        journal?.note(range, crcDigest(digester.crcs[0], crcs.get(digester.crcs[0])!));
         file.writeBack();
       }
     };
@@ -92,7 +92,7 @@ async function byRanges(
     const found = await digester.result();
     mustMatch(against, found, { uri: fetcher.uri, path: entry.path });
     await file.finish();
-    return { size, crc32: found.get('crc32')!, against };
+    return { size, crc: digester.recorded(found), against };
   } finally {
     await Promise.all([digester.idle(), file.idle()]);
     file.close();
@@ -130,11 +130,15 @@ async function trusted(
   digester: FileDigester,
 ): Promise<ByteRange[]> {
   const good: ByteRange[] = [];
-  for (const { start, end, crc32 } of journal.done) {
-    const crcs = await crcsOnDisk({ start, end }, digester.crcs, (into, at) => file.read(into, at));
-    if (Number(crcs?.get('crc32') ?? -1) !== crc32) continue;
-    digester.add({ start, end, crcs: crcs! });
-    journal.note({ start, end }, crc32);
+  for (const { start, end, crc } of journal.done) {
+    const noted = crcAlgorithm(crc);
+    if (noted === undefined) continue;
+    const crcs = await crcsOnDisk({ start, end }, [...digester.crcs, noted], (into, at) =>
+      file.read(into, at),
+    );
+    if (!crcs || crcDigest(noted, crcs.get(noted)!) !== crc) continue;
+    digester.add({ start, end, crcs });
+    journal.note({ start, end }, crc);
     good.push({ start, end });
   }
   return good;
@@ -186,10 +190,10 @@ async function inOnePass(
       });
     const against = chooseDigests(required, [...declared, ...learnt]);
     learntBefore.set(fetcher, new Set(crcsOf(against)));
-    const found = await digestsOfWhole(file, at, state.values(), against);
+    const { found, crc } = await digestsOfWhole(file, at, state.values(), against);
     mustMatch(against, found, { uri: fetcher.uri, path: entry.path });
     await file.finish();
-    return { size: at, crc32: found.get('crc32')!, against };
+    return { size: at, crc, against };
   } finally {
     state.release();
     file.close();
@@ -206,10 +210,12 @@ async function digestsOfWhole(
   size: number,
   known: ReadonlyMap<CrcAlgorithm, bigint>,
   against: readonly Digest[],
-): Promise<Map<DigestAlgorithm, string>> {
+): Promise<{ found: ReadonlyMap<DigestAlgorithm, string>; crc: Digest }> {
   const readBack = (into: Uint8Array, at: number): number => file.read(into, at);
+  const asked = against.map((digest) => parts(digest).algorithm);
+  // Where no CRC is checked, the one that came along is as good as any.
   const digester = new FileDigester(
-    against.map((digest) => parts(digest).algorithm),
+    asked.some(isCrc) ? asked : [...asked, ...known.keys()],
     readBack,
   );
   const complete = digester.crcs.every((name) => known.has(name));
@@ -217,7 +223,8 @@ async function digestsOfWhole(
     ? known
     : await crcsOnDisk({ start: 0, end: size }, digester.crcs, readBack);
   digester.add({ start: 0, end: size, crcs: crcs ?? known });
-  return digester.result();
+  const found = await digester.result();
+  return { found, crc: digester.recorded(found) };
 }
 
 /** Waits for all; the first failure stops the others, and is thrown once they have stopped. */

@@ -13,15 +13,15 @@ import {
 } from 'node:fs';
 import { onDisk } from '../disk.ts';
 import { ModelFetchError } from '../errors.ts';
-import type { Entry } from '../fetcher.ts';
+import type { Digest, Entry } from '../fetcher.ts';
 import type { LinkMode } from '../options.ts';
-import { continueCrc, crcHex } from '../verify/crc.ts';
+import { continueCrc, crcDigest } from '../verify/crc.ts';
 import { PartFile } from './part-file.ts';
 
 /** How a file came to be in staging. A link has no CRC: its bytes were not read, and stay the source's own. */
 export interface Placed {
   readonly size: number;
-  readonly crc32?: string;
+  readonly crc?: Digest;
   readonly how: 'reflink' | 'copy' | 'hard' | 'symlink';
   readonly link?: string;
 }
@@ -44,7 +44,7 @@ export async function placeLocal(
   }
   if (mode === 'hard' && tryLink(from, to)) return { size, how: 'hard' };
   if (mode === 'auto' && tryReflink(from, to))
-    return { size, how: 'reflink', crc32: await crcOf(to, signal) };
+    return { size, how: 'reflink', crc: await crcOf(to, signal) };
   return copy(entry, from, to, signal);
 }
 
@@ -76,12 +76,12 @@ function tryReflink(from: string, to: string): boolean {
   }
 }
 
-async function crcOf(path: string, signal: AbortSignal): Promise<string> {
+async function crcOf(path: string, signal: AbortSignal): Promise<Digest> {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     let value = 0n;
     for await (const piece of readPieces(fd, signal)) value = continueCrc('crc32', value, piece);
-    return crcHex('crc32', value);
+    return crcDigest('crc32', value);
   } finally {
     closeSync(fd);
   }
@@ -107,7 +107,7 @@ async function copy(entry: Entry, from: string, to: string, signal: AbortSignal)
       const after = fstatSync(source, { bigint: true });
       if (after.mtimeNs !== before.mtimeNs || after.size !== BigInt(at)) throw changed(entry, from);
       await file.finish();
-      return { size: at, crc32: crcHex('crc32', value), how: 'copy' };
+      return { size: at, crc: crcDigest('crc32', value), how: 'copy' };
     } finally {
       file.close();
     }

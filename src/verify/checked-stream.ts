@@ -1,14 +1,14 @@
 /** Bytes passed through while their digests are computed, and checked at the end: for streams that are consumed on the way. */
 import { createHash } from 'node:crypto';
 import type { Digest, DigestAlgorithm } from '../fetcher.ts';
-import { crcHex, isCrc } from './crc.ts';
+import { crcHex, isCrc, neededCrcs } from './crc.ts';
 import { rangeDigester } from './digester.ts';
 import { chooseDigests, mustMatch, parts } from './expected.ts';
 
 export interface CheckedStream {
   readonly bytes: AsyncGenerator<Uint8Array>;
-  /** After the end: what was checked, how many bytes, and their CRC-32. */
-  result(): { readonly size: number; readonly crc32: string; readonly against: readonly Digest[] };
+  /** After the end: what was checked, how many bytes, and a CRC of them. */
+  result(): { readonly size: number; readonly crc: Digest; readonly against: readonly Digest[] };
 }
 
 /**
@@ -48,7 +48,8 @@ export function checkedStream(
       for (const [name, value] of crcs!.values()) found.set(name, crcHex(name, value));
       for (const [name, hash] of hashes) found.set(name, hash.digest('hex'));
       mustMatch(against!, found, details);
-      result = { size, crc32: found.get('crc32')!, against: against! };
+      const [name] = neededCrcs(against!.map((digest) => parts(digest).algorithm));
+      result = { size, crc: `${name}:${found.get(name)!}`, against: against! };
     } finally {
       crcs?.release();
     }

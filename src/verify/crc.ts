@@ -4,9 +4,36 @@
  */
 import { crc32 as zlibCrc32 } from 'node:zlib';
 import { updateCrc } from './crc-kernel.ts';
-import { CRC_PARAMETERS, type CrcAlgorithm, type CrcParameters } from './crc-parameters.ts';
+import type { Digest } from '../fetcher.ts';
+import {
+  CRC_PARAMETERS,
+  crcHex,
+  isCrc,
+  type CrcAlgorithm,
+  type CrcParameters,
+} from './crc-parameters.ts';
 
 export { crcHex, isCrc, type CrcAlgorithm } from './crc-parameters.ts';
+
+/** As it is recorded. */
+export function crcDigest(algorithm: CrcAlgorithm, value: bigint): Digest {
+  return `${algorithm}:${crcHex(algorithm, value)}`;
+}
+
+/** The algorithm of a CRC that was recorded; undefined for what is none, such as another version may have written. */
+export function crcAlgorithm(digest: string | undefined): CrcAlgorithm | undefined {
+  const [name = ''] = digest?.split(':', 1) ?? [];
+  return isCrc(name) ? name : undefined;
+}
+
+/**
+ * The CRCs to compute: those that are asked for, or CRC-32. One is needed, as the manifest records what was published; a
+ * second beside the source's own would cost as much again.
+ */
+export function neededCrcs(algorithms: Iterable<string>): [CrcAlgorithm, ...CrcAlgorithm[]] {
+  const [first = 'crc32', ...others] = new Set([...algorithms].filter(isCrc));
+  return [first, ...others];
+}
 
 /** The CRC of two adjoining pieces, from theirs and the second one's length in bytes. */
 export function combineCrc(

@@ -1,8 +1,8 @@
 /** Digests of one file while its bytes arrive: CRCs range by range in any order, the others along the contiguous front. */
 import { createHash, type Hash } from 'node:crypto';
-import type { ByteRange, DigestAlgorithm } from '../fetcher.ts';
+import type { ByteRange, Digest, DigestAlgorithm } from '../fetcher.ts';
 import type { FileHash } from './hash-thread.ts';
-import { combineCrc, crcHex, createCrc, isCrc, type CrcAlgorithm } from './crc.ts';
+import { combineCrc, crcHex, createCrc, isCrc, neededCrcs, type CrcAlgorithm } from './crc.ts';
 
 /** CRCs of one range, whose bytes come in order. */
 export interface RangeDigester {
@@ -14,11 +14,9 @@ export interface RangeDigester {
   release(): void;
 }
 
-/** CRC-32 always (the manifest records it), and whichever others are asked for. */
+/** The CRCs that are asked for, or CRC-32. */
 export function rangeDigester(algorithms: Iterable<CrcAlgorithm>): Promise<RangeDigester> {
-  const states = [...new Set<CrcAlgorithm>(['crc32', ...algorithms])].map(
-    (name) => [name, createCrc(name)] as const,
-  );
+  const states = neededCrcs(algorithms).map((name) => [name, createCrc(name)] as const);
   return Promise.resolve({
     update: (chunk) => {
       for (const [, state] of states) state.update(chunk);
@@ -73,7 +71,8 @@ interface Piece extends ByteRange {
  * `elsewhere` computes those on another thread.
  */
 export class FileDigester {
-  readonly crcs: readonly CrcAlgorithm[];
+  /** At least one. The first is what is recorded. */
+  readonly crcs: readonly [CrcAlgorithm, ...CrcAlgorithm[]];
   readonly #hashes: ReadonlyMap<DigestAlgorithm, Hash>;
   readonly #readBack: ReadBack;
   readonly #elsewhere: FileHash | undefined;
@@ -88,7 +87,7 @@ export class FileDigester {
     elsewhere?: (ordered: readonly DigestAlgorithm[]) => FileHash,
   ) {
     const all = new Set<DigestAlgorithm>(algorithms);
-    this.crcs = [...all].filter(isCrc);
+    this.crcs = neededCrcs(all);
     const ordered = [...all].filter((name) => !isCrc(name));
     this.#elsewhere = ordered.length > 0 ? elsewhere?.(ordered) : undefined;
     this.#hashes = new Map(this.#elsewhere ? [] : ordered.map((name) => [name, createHash(name)]));
@@ -107,11 +106,15 @@ export class FileDigester {
   async result(): Promise<Map<DigestAlgorithm, string>> {
     await this.#advancing;
     const result = new Map<DigestAlgorithm, string>();
-    for (const name of new Set<CrcAlgorithm>(['crc32', ...this.crcs]))
-      result.set(name, crcHex(name, this.#combined.get(name) ?? 0n));
+    for (const name of this.crcs) result.set(name, crcHex(name, this.#combined.get(name) ?? 0n));
     for (const [name, hash] of this.#hashes) result.set(name, hash.digest('hex'));
     for (const [name, hex] of (await this.#elsewhere?.digests()) ?? []) result.set(name, hex);
     return result;
+  }
+
+  /** Of the `result`, what is recorded of the file. */
+  recorded(result: ReadonlyMap<DigestAlgorithm, string>): Digest {
+    return `${this.crcs[0]}:${result.get(this.crcs[0])!}`;
   }
 
   /** Resolves when nothing reads the file any more. */
