@@ -30,7 +30,7 @@ export type FetchEvent =
       readonly type: 'verified';
       readonly path: string;
       readonly bytes: number;
-      readonly crc32: string;
+      readonly crc: Digest;
       readonly against: readonly Digest[];
     }
   | {

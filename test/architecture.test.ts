@@ -85,7 +85,6 @@ const PACKAGES: Record<string, RegExp> = {
   unzipper: /^src\/unpack\//,
   'xz-decompress': /^src\/unpack\//,
   'unbzip2-stream': /^src\/unpack\//,
-  'hash-wasm': /^src\/verify\//,
   picomatch: /^src\/plan\//,
   '@aws-sdk/': /^src\/fetchers\/s3/,
   '@smithy/': /^src\/fetchers\/s3/,

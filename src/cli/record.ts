@@ -38,13 +38,13 @@ export function recordOf(event: FetchEvent): LogRecord | undefined {
       return record('warn', text, { event: 'retry', file: path, bytes: at, attempt, code, inMs });
     }
     case 'verified': {
-      const { path, bytes, crc32, against } = event;
+      const { path, bytes, crc, against } = event;
       const how = against.length > 0 ? against.map(algorithm).join(', ') : 'its length';
       return record('debug', `${path} is whole, by ${how}`, {
         event: 'verified',
         file: path,
         bytes,
-        crc32,
+        crc,
         against,
       });
     }

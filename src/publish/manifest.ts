@@ -45,8 +45,8 @@ export interface ManifestEntry {
 export interface ManifestFile {
   readonly path: string;
   readonly size: number;
-  /** Absent for links to, and hard links of, files that are not ours to read. */
-  readonly crc32?: string;
+  /** `crc64nvme:…` and the like: the source's own if it was checked against one, else CRC-32. Absent for links to, and hard links of, files that are not ours to read. */
+  readonly crc?: Digest;
   /** Target of a symbolic link. */
   readonly link?: string;
   /** Nanoseconds, and inode: a cheap look says whether the file is still ours. */

@@ -9,21 +9,21 @@ import { readLines, Spool } from './spool.ts';
 /** A file that an interrupted run had finished or begun, keyed by source, path, version and size. */
 interface Leftover {
   readonly path: string;
-  done?: { readonly crc32: string; readonly against: readonly Digest[] };
-  readonly ranges: (ByteRange & { readonly crc32: number })[];
+  done?: { readonly crc: Digest; readonly against: readonly Digest[] };
+  readonly ranges: (ByteRange & { readonly crc: Digest })[];
 }
 
 type JournalLine =
   | {
       readonly key: string;
       readonly path: string;
-      readonly done: { readonly crc32: string; readonly against: readonly Digest[] };
+      readonly done: { readonly crc: Digest; readonly against: readonly Digest[] };
     }
   | {
       readonly key: string;
       readonly path: string;
       readonly range: readonly [number, number];
-      readonly crc32: number;
+      readonly crc: Digest;
     };
 
 /** Milliseconds: of small files there may be thousands a second. */
@@ -121,15 +121,15 @@ export class Staging {
     }
   }
 
-  noteDone(key: string, path: string, done: { crc32: string; against: readonly Digest[] }): void {
-    this.#note({ key, path, done: { crc32: done.crc32, against: done.against } });
+  noteDone(key: string, path: string, done: { crc: Digest; against: readonly Digest[] }): void {
+    this.#note({ key, path, done: { crc: done.crc, against: done.against } });
     this.#flushing ??= setTimeout(() => {
       this.#flush();
     }, FLUSH_MS).unref();
   }
 
-  noteRange(key: string, path: string, range: ByteRange, crc32: number): void {
-    this.#note({ key, path, range: [range.start, range.end], crc32 });
+  noteRange(key: string, path: string, range: ByteRange, crc: Digest): void {
+    this.#note({ key, path, range: [range.start, range.end], crc });
     this.#flush();
   }
 
@@ -176,7 +176,7 @@ async function readJournal(dir: string, leftovers: Map<string, Leftover>): Promi
       if (leftover?.path !== line.path)
         leftovers.set(line.key, (leftover = { path: line.path, ranges: [] }));
       if ('done' in line) leftover.done = line.done;
-      else leftover.ranges.push({ start: line.range[0], end: line.range[1], crc32: line.crc32 });
+      else leftover.ranges.push({ start: line.range[0], end: line.range[1], crc: line.crc });
     }
   } catch {
     // No journal, or one with a line that is not ours: what was read before it still holds.

@@ -10,11 +10,12 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { ModelFetchError } from '../errors.ts';
+import type { Digest } from '../fetcher.ts';
 import { isCredible } from './durability.ts';
 import { readManifest, type ManifestFile, type ManifestHeader } from './manifest.ts';
 import { OWN } from '../plan/path.ts';
+import { continueCrc, crcAlgorithm, crcDigest } from '../verify/crc.ts';
 
 /**
  * How a run asks whether a file is still what `header` speaks of: by a cheap look, and by its bytes where that does not
@@ -48,8 +49,8 @@ export async function bytesUntouched(
   const stats = statOf(target, file);
   if (!stats) return false;
   if (file.link !== undefined) return true;
-  if (file.crc32 === undefined) return String(stats.mtimeNs) === file.mtimeNs;
-  return (await crcOfFile(join(target, file.path), signal)) === file.crc32;
+  if (file.crc === undefined) return String(stats.mtimeNs) === file.mtimeNs;
+  return hasCrc(join(target, file.path), file.crc, signal);
 }
 
 /** Every file of `dest` against its manifest. Throws `NOT_FOUND` without one, `TARGET_CHANGED` naming the first that differs. */
@@ -94,35 +95,38 @@ function statOf(target: string, file: ManifestFile): BigIntStats | undefined {
   }
 }
 
-/** CRC-32 of a regular file as 8 hex digits; never through a link. Lets others have their turn every 16 MiB. */
-export async function crcOfFile(path: string, signal?: AbortSignal): Promise<string> {
-  const steps = crcSteps(path);
+/** Whether a regular file has this CRC; never through a link. Lets others have their turn every 16 MiB. */
+export async function hasCrc(path: string, crc: Digest, signal?: AbortSignal): Promise<boolean> {
+  const steps = crcSteps(path, crc);
   for (;;) {
     const { done, value } = steps.next();
-    if (done === true) return value;
+    if (done === true) return value === crc;
     signal?.throwIfAborted();
     await new Promise(setImmediate);
   }
 }
 
 /** The same at one go, for a file that is compared in passing. */
-export function crcOfFileSync(path: string): string {
-  const steps = crcSteps(path);
+export function hasCrcSync(path: string, crc: Digest): boolean {
+  const steps = crcSteps(path, crc);
   for (;;) {
     const { done, value } = steps.next();
-    if (done === true) return value;
+    if (done === true) return value === crc;
   }
 }
 
-function* crcSteps(path: string): Generator<undefined, string> {
+/** The CRC of the file by the algorithm of `like`. */
+function* crcSteps(path: string, like: Digest): Generator<undefined, Digest | undefined> {
+  const algorithm = crcAlgorithm(like);
+  if (algorithm === undefined) return undefined;
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const buffer = Buffer.allocUnsafe(1024 * 1024);
-    let value = 0;
+    let value = 0n;
     for (let round = 1; ; round++) {
       const got = readSync(fd, buffer, 0, buffer.length, null);
-      if (got === 0) return value.toString(16).padStart(8, '0');
-      value = crc32(buffer.subarray(0, got), value);
+      if (got === 0) return crcDigest(algorithm, value);
+      value = continueCrc(algorithm, value, buffer.subarray(0, got));
       if (round % 16 === 0) yield;
     }
   } finally {

@@ -73,8 +73,8 @@ export async function stageArchive(
     void checked.bytes.return(undefined).catch(() => undefined);
     throw error;
   }
-  const { size, crc32, against } = checked.result();
-  transfer.report({ type: 'verified', path: entry.path, bytes: size, crc32, against });
+  const { size, crc, against } = checked.result();
+  transfer.report({ type: 'verified', path: entry.path, bytes: size, crc, against });
   record(context, item, 'archive', against);
   return true;
 }
@@ -185,8 +185,9 @@ async function unpackInto(
     );
   for (const file of files) {
     context.claim(file.path);
-    context.obstacles.check(file.path, sameBytes(file));
-    recordFile(context, id, file.path, join(into, file.path), file);
+    const written = { ...file, crc: `crc32:${file.crc32}` as const };
+    context.obstacles.check(file.path, sameBytes(written));
+    recordFile(context, id, file.path, join(into, file.path), written);
   }
   transfer.report({
     type: 'unpacked',

@@ -3,7 +3,7 @@ import { lstatSync, rmSync } from 'node:fs';
 import { drain } from '../drain.ts';
 import type { Digest, Entry } from '../fetcher.ts';
 import { syncFiles } from '../publish/durable.ts';
-import { crcOfFile } from '../publish/verify.ts';
+import { hasCrc } from '../publish/verify.ts';
 import { download, type Downloaded } from '../transfer/download.ts';
 import { localBytes, placeLocal } from '../transfer/place-local.ts';
 import type { Transfer } from '../transfer/read.ts';
@@ -16,7 +16,7 @@ export async function bring(
   context: StageContext,
   source: Source,
   to: string,
-): Promise<Downloaded & { link?: string }> {
+): Promise<Omit<Downloaded, 'crc'> & { crc?: Digest; link?: string }> {
   const { staging, transfer, required } = context;
   const { entry } = source;
   const key = resumeKey(context.from, entry);
@@ -33,8 +33,8 @@ export async function bring(
     const against = await checkPlaced(context, entry, to, required);
     return {
       size: placed.size,
-      crc32: placed.crc32 ?? '',
       against,
+      ...(placed.crc !== undefined && { crc: placed.crc }),
       ...(placed.link !== undefined && { link: placed.link }),
     };
   }
@@ -55,8 +55,8 @@ export async function bring(
       ? undefined
       : {
           done: leftover?.done ? [] : (leftover?.ranges ?? []),
-          note: (range: { start: number; end: number }, crc32: number) => {
-            staging.noteRange(key, to, range, crc32);
+          note: (range: { start: number; end: number }, crc: Digest) => {
+            staging.noteRange(key, to, range, crc);
           },
         };
   const done = await download(transfer, source, to, required, context.width, journal);
@@ -74,7 +74,7 @@ export function resumeKey(from: string, entry: Entry): string | undefined {
 async function finished(
   entry: Entry,
   file: string,
-  done: { crc32: string; against: readonly Digest[] },
+  done: { crc: Digest; against: readonly Digest[] },
   required: readonly Digest[],
 ): Promise<Downloaded | undefined> {
   if (
@@ -82,7 +82,7 @@ async function finished(
     !required.every((digest) => done.against.includes(digest))
   )
     return undefined;
-  return (await crcOfFile(file)) === done.crc32 ? { size: entry.size, ...done } : undefined;
+  return (await hasCrc(file, done.crc)) ? { size: entry.size, ...done } : undefined;
 }
 
 /** A local file is checked only when somebody vouches for its digest: its own disk is not asked twice otherwise. */
@@ -109,7 +109,7 @@ function reportVerified(transfer: Transfer, entry: Entry, done: Downloaded): Dow
     type: 'verified',
     path: entry.path,
     bytes: done.size,
-    crc32: done.crc32,
+    crc: done.crc,
     against: done.against,
   });
   return done;

@@ -4,16 +4,16 @@ import type { Digest } from '../fetcher.ts';
 import type { PlanItem } from '../plan/plan.ts';
 import type { ManifestEntry, ManifestFile } from '../publish/manifest.ts';
 import type { FileMark } from '../transfer/errand.ts';
-import { crcOfFileSync } from '../publish/verify.ts';
+import { hasCrcSync } from '../publish/verify.ts';
 import type { StageContext } from './context.ts';
 
 /** A foreign file of the very same bytes is no obstacle. */
 export function sameBytes(file: {
   size: number;
-  crc32?: string;
+  crc?: Digest;
 }): (existing: string, stats: Stats) => boolean {
   return (existing, stats) =>
-    stats.size === file.size && file.crc32 !== undefined && crcOfFileSync(existing) === file.crc32;
+    stats.size === file.size && file.crc !== undefined && hasCrcSync(existing, file.crc);
 }
 
 export function recordFile(
@@ -21,13 +21,13 @@ export function recordFile(
   id: number,
   path: string,
   file: string,
-  done: { size: number; crc32?: string; link?: string; mark?: FileMark },
+  done: { size: number; crc?: Digest; link?: string; mark?: FileMark },
 ): void {
   const { mtimeNs, ino } = done.mark ?? lstatSync(file, { bigint: true });
   const line: ManifestFile = {
     path,
     size: done.size,
-    ...(done.crc32 !== undefined && done.crc32 !== '' && { crc32: done.crc32 }),
+    ...(done.crc !== undefined && { crc: done.crc }),
     ...(done.link !== undefined && { link: done.link }),
     mtimeNs: String(mtimeNs),
     ino: String(ino),

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { ByteRange, Digest, DigestAlgorithm, Fetcher } from '../fetcher.ts';
-import { crcHex, isCrc, type CrcAlgorithm } from '../verify/crc.ts';
+import { crcAlgorithm, crcDigest, crcHex, isCrc, type CrcAlgorithm } from '../verify/crc.ts';
 import { CrcLine } from '../verify/crc-line.ts';
 import { crcsOnDisk, FileDigester } from '../verify/digester.ts';
 import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
@@ -19,8 +19,8 @@ import { Stretches } from './stretches.ts';
 /** A file that is whole in staging. */
 export interface Downloaded {
   readonly size: number;
-  /** 8 hex digits. */
-  readonly crc32: string;
+  /** The source's own, if it was checked against one; else CRC-32. */
+  readonly crc: Digest;
   /** What it was checked against; empty when the source vouches for nothing but the length. */
   readonly against: readonly Digest[];
   /** When whoever wrote it knows. */
@@ -29,8 +29,8 @@ export interface Downloaded {
 
 /** Ranges of an earlier, interrupted run that are already in the part file, and where new ones are noted. */
 export interface PartJournal {
-  readonly done: readonly (ByteRange & { readonly crc32: number })[];
-  note(range: ByteRange, crc32: number): void;
+  readonly done: readonly (ByteRange & { readonly crc: Digest })[];
+  note(range: ByteRange, crc: Digest): void;
 }
 
 /** Bytes; smaller files are one plain GET, whose answer may also bring the source's checksums. */
@@ -91,7 +91,7 @@ async function byRanges(
         stretches.done(next);
         const { start, end } = next;
         digester.add({ start, end, crcs });
-        journal?.note({ start, end }, Number(crcs.get('crc32')));
+        journal?.note({ start, end }, crcDigest(digester.crcs[0], crcs.get(digester.crcs[0])!));
         file.writeBack();
       }
     };
@@ -104,7 +104,7 @@ async function byRanges(
     const found = await digester.result();
     mustMatch(against, found, { uri: fetcher.uri, path: entry.path });
     await file.finish();
-    return { size, crc32: found.get('crc32')!, against };
+    return { size, crc: digester.recorded(found), against };
   } finally {
     await Promise.all([digester.idle(), file.idle()]);
     file.close();
@@ -118,30 +118,26 @@ async function oneRange(
   range: Stretch,
   algorithms: Iterable<CrcAlgorithm>,
 ): Promise<ReadonlyMap<CrcAlgorithm, bigint>> {
-  const line = await CrcLine.of(algorithms);
-  try {
-    let at = range.start;
-    await read(transfer, source, {
-      range,
-      sink: (chunk) => {
-        file.write(chunk, at);
-        line.update(chunk);
-        at += chunk.length;
+  const line = new CrcLine(algorithms);
+  let at = range.start;
+  await read(transfer, source, {
+    range,
+    sink: (chunk) => {
+      file.write(chunk, at);
+      line.update(chunk);
+      at += chunk.length;
+    },
+    errand: {
+      place: { kind: 'file', fd: file.fd, path: file.path },
+      at: range.start,
+      crcs: [...algorithms],
+      took: (bytes, crcs) => {
+        line.append(bytes, crcs);
+        at += bytes;
       },
-      errand: {
-        place: { kind: 'file', fd: file.fd, path: file.path },
-        at: range.start,
-        crcs: [...algorithms],
-        took: (bytes, crcs) => {
-          line.append(bytes, crcs);
-          at += bytes;
-        },
-      },
-    });
-    return line.values();
-  } finally {
-    line.release();
-  }
+    },
+  });
+  return line.values();
 }
 
 /** What the journal says is done, as far as the bytes on disk bear it out: nothing was fsynced, so nothing is believed. */
@@ -151,11 +147,15 @@ async function trusted(
   digester: FileDigester,
 ): Promise<ByteRange[]> {
   const good: ByteRange[] = [];
-  for (const { start, end, crc32 } of journal.done) {
-    const crcs = await crcsOnDisk({ start, end }, digester.crcs, (into, at) => file.read(into, at));
-    if (Number(crcs?.get('crc32') ?? -1) !== crc32) continue;
-    digester.add({ start, end, crcs: crcs! });
-    journal.note({ start, end }, crc32);
+  for (const { start, end, crc } of journal.done) {
+    const noted = crcAlgorithm(crc);
+    if (noted === undefined) continue;
+    const crcs = await crcsOnDisk({ start, end }, [...digester.crcs, noted], (into, at) =>
+      file.read(into, at),
+    );
+    if (!crcs || crcDigest(noted, crcs.get(noted)!) !== crc) continue;
+    digester.add({ start, end, crcs });
+    journal.note({ start, end }, crc);
     good.push({ start, end });
   }
   return good;
@@ -180,7 +180,7 @@ async function inOnePass(
     ...crcsOf(chooseDigests(required, declared)),
     ...(learntBefore.get(fetcher) ?? []),
   ];
-  const line = await CrcLine.of(likely);
+  const line = new CrcLine(likely);
   let file: PartFile | undefined;
   // A thread makes the file itself; here it is made with its first byte.
   const own = (reuse = false): PartFile =>
@@ -227,21 +227,28 @@ async function inOnePass(
     const known = line.values();
     const ordered = against.length > wanted.length;
     // What a thread has made is opened again only for what could not be known before.
-    const whole = mark && !ordered && wanted.every((name) => known.has(name)) && !transfer.sync;
-    const found = whole
-      ? hexOf(known)
+    const complete = mark && !ordered && wanted.every((name) => known.has(name)) && !transfer.sync;
+    const { found, crc } = complete
+      ? recorded(known, wanted)
       : await digestsOfWhole(own(mark !== undefined), at, known, against);
     mustMatch(against, found, { uri: fetcher.uri, path: entry.path });
     await file?.finish();
-    return { size: at, crc32: found.get('crc32')!, against, ...(mark && { mark }) };
+    return { size: at, crc, against, ...(mark && { mark }) };
   } finally {
-    line.release();
     file?.close();
   }
 }
 
-function hexOf(crcs: ReadonlyMap<CrcAlgorithm, bigint>): Map<DigestAlgorithm, string> {
-  return new Map([...crcs].map(([name, value]) => [name, crcHex(name, value)]));
+/** What is known already, and of it what the manifest is to say. */
+function recorded(
+  known: ReadonlyMap<CrcAlgorithm, bigint>,
+  [wanted]: readonly CrcAlgorithm[],
+): { found: ReadonlyMap<DigestAlgorithm, string>; crc: Digest } {
+  const name = wanted ?? [...known.keys()][0]!;
+  return {
+    found: new Map([...known].map(([one, value]) => [one, crcHex(one, value)])),
+    crc: crcDigest(name, known.get(name)!),
+  };
 }
 
 function crcsOf(digests: readonly Digest[]): CrcAlgorithm[] {
@@ -254,10 +261,12 @@ async function digestsOfWhole(
   size: number,
   known: ReadonlyMap<CrcAlgorithm, bigint>,
   against: readonly Digest[],
-): Promise<Map<DigestAlgorithm, string>> {
+): Promise<{ found: ReadonlyMap<DigestAlgorithm, string>; crc: Digest }> {
   const readBack = (into: Uint8Array, at: number): number => file.read(into, at);
+  const asked = against.map((digest) => parts(digest).algorithm);
+  // Where no CRC is checked, the one that came along is as good as any.
   const digester = new FileDigester(
-    against.map((digest) => parts(digest).algorithm),
+    asked.some(isCrc) ? asked : [...asked, ...known.keys()],
     readBack,
   );
   const complete = digester.crcs.every((name) => known.has(name));
@@ -265,7 +274,8 @@ async function digestsOfWhole(
     ? known
     : await crcsOnDisk({ start: 0, end: size }, digester.crcs, readBack);
   digester.add({ start: 0, end: size, crcs: crcs ?? known });
-  return digester.result();
+  const found = await digester.result();
+  return { found, crc: digester.recorded(found) };
 }
 
 /** Waits for all; the first failure stops the others, and is thrown once they have stopped. */

@@ -35,7 +35,7 @@ export interface Errand {
   readonly place: Place;
   /** Where in the place the first byte goes. */
   readonly at: number;
-  /** Beside CRC-32. None at all for memory, whose reader computes its own. */
+  /** Which CRCs; CRC-32 when none is named. Memory has none: its reader computes its own. */
   readonly crcs: readonly CrcAlgorithm[];
 }
 
@@ -92,7 +92,7 @@ export class Enough extends Error {
 /** Never throws: what went wrong is in the outcome, beside what went well. */
 export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promise<Outcome> {
   const { location, range, size, stallMs, place } = errand;
-  const digester = place.kind === 'memory' ? undefined : await rangeDigester(errand.crcs);
+  const digester = place.kind === 'memory' ? undefined : rangeDigester(errand.crcs);
   const spot = open(place, errand.at);
   let head: Head | undefined;
   const outcome = (more: Pick<Outcome, 'mark' | 'error'> = {}): Outcome => ({
@@ -125,8 +125,6 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
     if (!spot.remove) return outcome({ error });
     spot.remove();
     return { bytes: 0, crcs: new Map(), ...(head && { head }), error };
-  } finally {
-    digester?.release();
   }
 }
 

@@ -11,17 +11,17 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
-import { crc32 } from 'node:zlib';
 import { onDisk } from '../disk.ts';
 import { ModelFetchError } from '../errors.ts';
-import type { Entry } from '../fetcher.ts';
+import type { Digest, Entry } from '../fetcher.ts';
 import type { LinkMode } from '../options.ts';
+import { continueCrc, crcDigest } from '../verify/crc.ts';
 import { PartFile } from './part-file.ts';
 
 /** How a file came to be in staging. A link has no CRC: its bytes were not read, and stay the source's own. */
 export interface Placed {
   readonly size: number;
-  readonly crc32?: string;
+  readonly crc?: Digest;
   readonly how: 'reflink' | 'copy' | 'hard' | 'symlink';
   readonly link?: string;
 }
@@ -44,7 +44,7 @@ export async function placeLocal(
   }
   if (mode === 'hard' && tryLink(from, to)) return { size, how: 'hard' };
   if (mode === 'auto' && tryReflink(from, to))
-    return { size, how: 'reflink', crc32: await crcOf(to, signal) };
+    return { size, how: 'reflink', crc: await crcOf(to, signal) };
   return copy(entry, from, to, signal);
 }
 
@@ -76,12 +76,12 @@ function tryReflink(from: string, to: string): boolean {
   }
 }
 
-async function crcOf(path: string, signal: AbortSignal): Promise<string> {
+async function crcOf(path: string, signal: AbortSignal): Promise<Digest> {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    let value = 0;
-    for await (const piece of readPieces(fd, signal)) value = crc32(piece, value);
-    return hex(value);
+    let value = 0n;
+    for await (const piece of readPieces(fd, signal)) value = continueCrc('crc32', value, piece);
+    return crcDigest('crc32', value);
   } finally {
     closeSync(fd);
   }
@@ -97,17 +97,17 @@ async function copy(entry: Entry, from: string, to: string, signal: AbortSignal)
     if (!before.isFile()) throw changed(entry, from);
     const file = new PartFile(to);
     try {
-      let value = 0;
+      let value = 0n;
       let at = 0;
       for await (const piece of readPieces(source, signal)) {
         file.write(piece, at);
-        value = crc32(piece, value);
+        value = continueCrc('crc32', value, piece);
         at += piece.length;
       }
       const after = fstatSync(source, { bigint: true });
       if (after.mtimeNs !== before.mtimeNs || after.size !== BigInt(at)) throw changed(entry, from);
       await file.finish();
-      return { size: at, crc32: hex(value), how: 'copy' };
+      return { size: at, crc: crcDigest('crc32', value), how: 'copy' };
     } finally {
       file.close();
     }
@@ -163,8 +163,4 @@ function changed(entry: Entry, from: string, cause?: unknown): ModelFetchError {
     path: entry.path,
     cause,
   });
-}
-
-function hex(value: number): string {
-  return value.toString(16).padStart(8, '0');
 }

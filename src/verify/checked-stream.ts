@@ -1,14 +1,14 @@
 /** Bytes passed through while their digests are computed, and checked at the end: for streams that are consumed on the way. */
 import { createHash } from 'node:crypto';
 import type { Digest, DigestAlgorithm } from '../fetcher.ts';
-import { crcHex, isCrc } from './crc.ts';
-import { rangeDigester } from './digester.ts';
+import { crcHex, isCrc, neededCrcs } from './crc.ts';
+import { rangeDigester, type RangeDigester } from './digester.ts';
 import { chooseDigests, mustMatch, parts } from './expected.ts';
 
 export interface CheckedStream {
   readonly bytes: AsyncGenerator<Uint8Array>;
-  /** After the end: what was checked, how many bytes, and their CRC-32. */
-  result(): { readonly size: number; readonly crc32: string; readonly against: readonly Digest[] };
+  /** After the end: what was checked, how many bytes, and a CRC of them. */
+  result(): { readonly size: number; readonly crc: Digest; readonly against: readonly Digest[] };
 }
 
 /**
@@ -25,33 +25,30 @@ export function checkedStream(
   async function* pass(): AsyncGenerator<Uint8Array> {
     let size = 0;
     let against: readonly Digest[] | undefined;
-    let crcs: Awaited<ReturnType<typeof rangeDigester>> | undefined;
+    let crcs: RangeDigester | undefined;
     let hashes = new Map<DigestAlgorithm, ReturnType<typeof createHash>>();
-    const begin = async (): Promise<void> => {
+    const begin = (): void => {
       against = chooseDigests(required, declared());
       const algorithms = against.map((digest) => parts(digest).algorithm);
-      crcs = await rangeDigester(algorithms.filter(isCrc));
+      crcs = rangeDigester(algorithms.filter(isCrc));
       hashes = new Map(
         algorithms.filter((name) => !isCrc(name)).map((name) => [name, createHash(name)]),
       );
     };
-    try {
-      for await (const chunk of source) {
-        if (!crcs) await begin();
-        crcs!.update(chunk);
-        for (const hash of hashes.values()) hash.update(chunk);
-        size += chunk.length;
-        yield chunk;
-      }
-      if (!crcs) await begin();
-      const found = new Map<DigestAlgorithm, string>();
-      for (const [name, value] of crcs!.values()) found.set(name, crcHex(name, value));
-      for (const [name, hash] of hashes) found.set(name, hash.digest('hex'));
-      mustMatch(against!, found, details);
-      result = { size, crc32: found.get('crc32')!, against: against! };
-    } finally {
-      crcs?.release();
+    for await (const chunk of source) {
+      if (!crcs) begin();
+      crcs!.update(chunk);
+      for (const hash of hashes.values()) hash.update(chunk);
+      size += chunk.length;
+      yield chunk;
     }
+    if (!crcs) begin();
+    const found = new Map<DigestAlgorithm, string>();
+    for (const [name, value] of crcs!.values()) found.set(name, crcHex(name, value));
+    for (const [name, hash] of hashes) found.set(name, hash.digest('hex'));
+    mustMatch(against!, found, details);
+    const [name] = neededCrcs(against!.map((digest) => parts(digest).algorithm));
+    result = { size, crc: `${name}:${found.get(name)!}`, against: against! };
   }
   return {
     bytes: pass(),

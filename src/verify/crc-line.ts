@@ -7,13 +7,9 @@ export class CrcLine {
   #unfolded = 0;
   #before: ReadonlyMap<CrcAlgorithm, bigint> | undefined;
 
-  private constructor(digester: RangeDigester) {
-    this.#digester = digester;
-  }
-
-  /** CRC-32, and whichever others are asked for. `release` when done. */
-  static async of(algorithms: Iterable<CrcAlgorithm>): Promise<CrcLine> {
-    return new CrcLine(await rangeDigester(algorithms));
+  /** The CRCs that are asked for, or CRC-32. */
+  constructor(algorithms: Iterable<CrcAlgorithm>) {
+    this.#digester = rangeDigester(algorithms);
   }
 
   update(chunk: Uint8Array): void {
@@ -39,10 +35,6 @@ export class CrcLine {
     this.#digester.reset();
     this.#unfolded = 0;
     this.#before = undefined;
-  }
-
-  release(): void {
-    this.#digester.release();
   }
 
   #fold(): void {

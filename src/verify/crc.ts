@@ -3,30 +3,36 @@
  * crc(A·B) = crc(A)·x^(8·|B|) mod P ⊕ crc(B) over GF(2), for reflected CRCs with all-ones init and xorout.
  */
 import { crc32 as zlibCrc32 } from 'node:zlib';
-import type { IHasher } from 'hash-wasm';
+import { updateCrc } from './crc-kernel.ts';
+import type { Digest } from '../fetcher.ts';
+import {
+  CRC_PARAMETERS,
+  crcHex,
+  isCrc,
+  type CrcAlgorithm,
+  type CrcParameters,
+} from './crc-parameters.ts';
 
-export type CrcAlgorithm = 'crc32' | 'crc32c' | 'crc64nvme';
+export { crcHex, isCrc, type CrcAlgorithm } from './crc-parameters.ts';
 
-interface Parameters {
-  readonly width: bigint;
-  /** Reflected polynomial. */
-  readonly polynomial: bigint;
+/** As it is recorded. */
+export function crcDigest(algorithm: CrcAlgorithm, value: bigint): Digest {
+  return `${algorithm}:${crcHex(algorithm, value)}`;
 }
 
-/** CRC-32/ISO-HDLC, CRC-32/ISCSI, CRC-64/NVME. Source: the CRC RevEng catalogue. */
-const PARAMETERS: Record<CrcAlgorithm, Parameters> = {
-  crc32: { width: 32n, polynomial: 0xedb88320n },
-  crc32c: { width: 32n, polynomial: 0x82f63b78n },
-  crc64nvme: { width: 64n, polynomial: 0x9a6c9329ac4bc9b5n },
-};
-
-export function isCrc(algorithm: string): algorithm is CrcAlgorithm {
-  return algorithm in PARAMETERS;
+/** The algorithm of a CRC that was recorded; undefined for what is none, such as another version may have written. */
+export function crcAlgorithm(digest: string | undefined): CrcAlgorithm | undefined {
+  const [name = ''] = digest?.split(':', 1) ?? [];
+  return isCrc(name) ? name : undefined;
 }
 
-/** Lower-case hex of full width. */
-export function crcHex(algorithm: CrcAlgorithm, value: bigint): string {
-  return value.toString(16).padStart(Number(PARAMETERS[algorithm].width / 4n), '0');
+/**
+ * The CRCs to compute: those that are asked for, or CRC-32. One is needed, as the manifest records what was published; a
+ * second beside the source's own would cost as much again.
+ */
+export function neededCrcs(algorithms: Iterable<string>): [CrcAlgorithm, ...CrcAlgorithm[]] {
+  const [first = 'crc32', ...others] = new Set([...algorithms].filter(isCrc));
+  return [first, ...others];
 }
 
 /** The CRC of two adjoining pieces, from theirs and the second one's length in bytes. */
@@ -37,14 +43,14 @@ export function combineCrc(
   secondLength: number,
 ): bigint {
   if (secondLength === 0) return first;
-  const parameters = PARAMETERS[algorithm];
+  const parameters = CRC_PARAMETERS[algorithm];
   return multiply(parameters, power(algorithm, secondLength * 8), first) ^ second;
 }
 
 /** a·b mod P in reflected representation, where the top bit is x^0. */
-function multiply({ width, polynomial }: Parameters, a: bigint, b: bigint): bigint {
+function multiply({ width, polynomial }: CrcParameters, a: bigint, b: bigint): bigint {
   let product = 0n;
-  for (let bit = 1n << (width - 1n); bit > 0n; bit >>= 1n) {
+  for (let bit = 1n << BigInt(width - 1); bit > 0n; bit >>= 1n) {
     if (a & bit) product ^= b;
     b = b & 1n ? (b >> 1n) ^ polynomial : b >> 1n;
   }
@@ -59,10 +65,10 @@ function power(algorithm: CrcAlgorithm, n: number): bigint {
   const key = `${algorithm}:${String(n)}`;
   const known = powers.get(key);
   if (known !== undefined) return known;
-  const parameters = PARAMETERS[algorithm];
+  const parameters = CRC_PARAMETERS[algorithm];
   let table = squares.get(algorithm);
-  if (!table) squares.set(algorithm, (table = [1n << (parameters.width - 2n)]));
-  let result = 1n << (parameters.width - 1n);
+  if (!table) squares.set(algorithm, (table = [1n << BigInt(parameters.width - 2)]));
+  let result = 1n << BigInt(parameters.width - 1);
   for (let k = 0, rest = BigInt(n); rest > 0n; k++, rest >>= 1n) {
     table[k] ??= multiply(parameters, table[k - 1]!, table[k - 1]!);
     if (rest & 1n) result = multiply(parameters, table[k]!, result);
@@ -75,51 +81,31 @@ function power(algorithm: CrcAlgorithm, n: number): bigint {
 /** The CRC of bytes that come in order. */
 export interface CrcState {
   update(chunk: Uint8Array): void;
-  /** Ends it: after this, `reset` comes before another `update`. */
   value(): bigint;
   /** Forgets what came. */
   reset(): void;
 }
 
-/** A state for one range. CRC-32 is native; the others are WASM, instantiated once per concurrent range and reused. */
-export async function createCrc(algorithm: CrcAlgorithm): Promise<CrcState & { release(): void }> {
-  if (algorithm === 'crc32') {
-    let value = 0;
-    return {
-      update: (chunk) => {
-        value = zlibCrc32(chunk, value);
-      },
-      value: () => BigInt(value),
-      reset: () => {
-        value = 0;
-      },
-      release: () => undefined,
-    };
-  }
-  const hasher = idle[algorithm].pop() ?? (await instantiate(algorithm));
-  hasher.init();
-  // A hasher gives its digest once.
-  let value: bigint | undefined;
+/** A state for one range. */
+export function createCrc(algorithm: CrcAlgorithm): CrcState {
+  let value = 0n;
   return {
     update: (chunk) => {
-      hasher.update(chunk);
+      value = continueCrc(algorithm, value, chunk);
     },
-    value: () => (value ??= BigInt(`0x${hasher.digest('hex')}`)),
+    value: () => value,
     reset: () => {
-      value = undefined;
-      hasher.init();
-    },
-    release: () => {
-      idle[algorithm].push(hasher);
+      value = 0n;
     },
   };
 }
 
-const idle: Record<'crc32c' | 'crc64nvme', IHasher[]> = { crc32c: [], crc64nvme: [] };
+/** Bytes: up to here zlib is done before a call into the kernel pays. */
+const SMALL = 1024;
 
-async function instantiate(algorithm: 'crc32c' | 'crc64nvme'): Promise<IHasher> {
-  const { createCRC32, createCRC64 } = await import('hash-wasm');
-  return algorithm === 'crc32c'
-    ? createCRC32(Number(PARAMETERS.crc32c.polynomial))
-    : createCRC64(PARAMETERS.crc64nvme.polynomial.toString(16));
+/** The CRC of what `crc` is of, and then `chunk`, in the fastest way there is. */
+export function continueCrc(algorithm: CrcAlgorithm, crc: bigint, chunk: Uint8Array): bigint {
+  return algorithm === 'crc32' && chunk.length <= SMALL
+    ? BigInt(zlibCrc32(chunk, Number(crc)))
+    : updateCrc(algorithm, crc, chunk);
 }

@@ -1,8 +1,8 @@
 /** Digests of one file while its bytes arrive: CRCs range by range in any order, the others along the contiguous front. */
 import { createHash, type Hash } from 'node:crypto';
-import type { ByteRange, DigestAlgorithm } from '../fetcher.ts';
+import type { ByteRange, Digest, DigestAlgorithm } from '../fetcher.ts';
 import type { FileHash } from './hash-thread.ts';
-import { combineCrc, crcHex, createCrc, isCrc, type CrcAlgorithm } from './crc.ts';
+import { combineCrc, crcHex, createCrc, isCrc, neededCrcs, type CrcAlgorithm } from './crc.ts';
 
 /** CRCs of one range, whose bytes come in order. */
 export interface RangeDigester {
@@ -11,16 +11,11 @@ export interface RangeDigester {
   values(): ReadonlyMap<CrcAlgorithm, bigint>;
   /** Forgets what came. */
   reset(): void;
-  release(): void;
 }
 
-/** CRC-32 always (the manifest records it), and whichever others are asked for. */
-export async function rangeDigester(algorithms: Iterable<CrcAlgorithm>): Promise<RangeDigester> {
-  const states = await Promise.all(
-    [...new Set<CrcAlgorithm>(['crc32', ...algorithms])].map(
-      async (name) => [name, await createCrc(name)] as const,
-    ),
-  );
+/** The CRCs that are asked for, or CRC-32. */
+export function rangeDigester(algorithms: Iterable<CrcAlgorithm>): RangeDigester {
+  const states = neededCrcs(algorithms).map((name) => [name, createCrc(name)] as const);
   return {
     update: (chunk) => {
       for (const [, state] of states) state.update(chunk);
@@ -28,9 +23,6 @@ export async function rangeDigester(algorithms: Iterable<CrcAlgorithm>): Promise
     values: () => new Map(states.map(([name, state]) => [name, state.value()])),
     reset: () => {
       for (const [, state] of states) state.reset();
-    },
-    release: () => {
-      for (const [, state] of states) state.release();
     },
   };
 }
@@ -41,15 +33,13 @@ export async function crcsOnDisk(
   algorithms: Iterable<CrcAlgorithm>,
   read: ReadBack,
 ): Promise<ReadonlyMap<CrcAlgorithm, bigint> | undefined> {
-  const digester = await rangeDigester(algorithms);
+  const digester = rangeDigester(algorithms);
   try {
     for await (const piece of pieces(range, read)) digester.update(piece);
     return digester.values();
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
-  } finally {
-    digester.release();
   }
 }
 
@@ -77,7 +67,8 @@ interface Piece extends ByteRange {
  * `elsewhere` computes those on another thread.
  */
 export class FileDigester {
-  readonly crcs: readonly CrcAlgorithm[];
+  /** At least one. The first is what is recorded. */
+  readonly crcs: readonly [CrcAlgorithm, ...CrcAlgorithm[]];
   readonly #hashes: ReadonlyMap<DigestAlgorithm, Hash>;
   readonly #readBack: ReadBack;
   readonly #elsewhere: FileHash | undefined;
@@ -92,7 +83,7 @@ export class FileDigester {
     elsewhere?: (ordered: readonly DigestAlgorithm[]) => FileHash,
   ) {
     const all = new Set<DigestAlgorithm>(algorithms);
-    this.crcs = [...all].filter(isCrc);
+    this.crcs = neededCrcs(all);
     const ordered = [...all].filter((name) => !isCrc(name));
     this.#elsewhere = ordered.length > 0 ? elsewhere?.(ordered) : undefined;
     this.#hashes = new Map(this.#elsewhere ? [] : ordered.map((name) => [name, createHash(name)]));
@@ -111,11 +102,15 @@ export class FileDigester {
   async result(): Promise<Map<DigestAlgorithm, string>> {
     await this.#advancing;
     const result = new Map<DigestAlgorithm, string>();
-    for (const name of new Set<CrcAlgorithm>(['crc32', ...this.crcs]))
-      result.set(name, crcHex(name, this.#combined.get(name) ?? 0n));
+    for (const name of this.crcs) result.set(name, crcHex(name, this.#combined.get(name) ?? 0n));
     for (const [name, hash] of this.#hashes) result.set(name, hash.digest('hex'));
     for (const [name, hex] of (await this.#elsewhere?.digests()) ?? []) result.set(name, hex);
     return result;
+  }
+
+  /** Of the `result`, what is recorded of the file. */
+  recorded(result: ReadonlyMap<DigestAlgorithm, string>): Digest {
+    return `${this.crcs[0]}:${result.get(this.crcs[0])!}`;
   }
 
   /** Resolves when nothing reads the file any more. */

@@ -5,7 +5,7 @@ import { suite, test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { cli, folder } from './child.ts';
 
-const HEAVY = /\/node_modules\/(@aws-sdk|@smithy|@google-cloud|got|tar|unzipper|hash-wasm)\//;
+const HEAVY = /\/node_modules\/(@aws-sdk|@smithy|@google-cloud|got|tar|unzipper)\//;
 
 /** Runs the command under a hook that writes down every module that was loaded. */
 async function loaded(t: TestContext, words: readonly string[]): Promise<string[]> {

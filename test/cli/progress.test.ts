@@ -20,7 +20,7 @@ suite('counting', () => {
     const progress = new Progress(1, 0);
     progress.add(listed(4, 1000, 1));
     progress.add(got(250));
-    progress.add({ type: 'verified', path: 'x', bytes: 250, crc32: '0', against: [] });
+    progress.add({ type: 'verified', path: 'x', bytes: 250, crc: 'crc32:0', against: [] });
     progress.add({
       type: 'retry',
       path: 'x',

@@ -23,7 +23,7 @@ const EVENTS: readonly FetchEvent[] = [
     code: 'STALLED',
     message: `no byte from ${SECRET}`,
   },
-  { type: 'verified', path: 'a', bytes: 1000, crc32: 'cafe', against: ['sha256:00'] },
+  { type: 'verified', path: 'a', bytes: 1000, crc: 'crc32:cafe', against: ['sha256:00'] },
   { type: 'unpacked', path: 'a.tar', format: 'tar', files: 2, bytes: 900 },
   { type: 'warning', message: 'a\nforged line' },
   { type: 'published', target: '/mnt/models', files: 3, bytes: 3000, removed: 1 },

@@ -17,6 +17,19 @@ import { fails, folder, onlyManifestRemains, s3Scene, treeOf, write } from './sc
 
 const FILES = { a: 'a', 'sub/b': 'bb' };
 
+async function crcsOf(dest: string): Promise<Record<string, string | undefined>> {
+  const manifest = await readManifest(join(dest, '.model-fetch/manifest.jsonl'));
+  return Object.fromEntries([...manifest!.files].map(([path, { crc }]) => [path, crc]));
+}
+
+/** Does `work` while the last byte of `file` is another. */
+async function flipped(file: string, work: () => Promise<void>): Promise<void> {
+  const bytes = readFileSync(file);
+  writeFileSync(file, Buffer.from(bytes).fill(0, bytes.length - 1));
+  await work();
+  writeFileSync(file, bytes);
+}
+
 describe('the manifest', () => {
   test('tells sources, entries and files, and ends with their number', async (t) => {
     const scene = await s3Scene(t);
@@ -37,6 +50,40 @@ describe('the manifest', () => {
       ['a', 'sub/b'],
     );
     assert.deepEqual(lines.at(-1), { end: { files: 2 } });
+  });
+
+  test('records the CRC that the source vouches for, or else CRC-32, and is verified by it', async (t) => {
+    const scene = await s3Scene(t);
+    const big = Buffer.alloc(17 * 1024 * 1024, 'big');
+    scene.s3.put('models', 'm/crc32c', '123456789', { checksums: ['crc32c'] });
+    scene.s3.put('models', 'm/crc64nvme', '123456789', { checksums: ['crc64nvme'] });
+    scene.s3.put('models', 'm/large', big, { checksums: ['crc64nvme'] });
+    scene.s3.put('models', 'n/none', '123456789');
+    scene.s3.put('models', 'n/sha256', '123456789', { checksums: ['sha256'] });
+    await scene.fetch('m');
+    const recorded = await crcsOf(scene.dest);
+    assert.equal(recorded['crc32c'], 'crc32c:e3069283');
+    assert.equal(recorded['crc64nvme'], 'crc64nvme:ae8b14860a799888');
+    assert.match(recorded['large']!, /^crc64nvme:[0-9a-f]{16}$/);
+    await verifyTarget(scene.dest);
+    for (const path of ['crc32c', 'crc64nvme'])
+      await flipped(join(scene.dest, path), async () => {
+        assert.equal((await fails(verifyTarget(scene.dest), 'TARGET_CHANGED')).path, path);
+      });
+    await scene.fetch('n');
+    const plain = { none: 'crc32:cbf43926', sha256: 'crc32:cbf43926' };
+    assert.deepEqual(await crcsOf(scene.dest), plain);
+    await verifyTarget(scene.dest);
+  });
+
+  test('by which a foreign file of the same bytes is no obstacle', async (t) => {
+    const scene = await s3Scene(t);
+    scene.s3.put('models', 'm/a', '123456789', { checksums: ['crc64nvme'] });
+    write(scene.dest, { a: '123456780' });
+    await fails(scene.fetch('m'), 'CONFLICT');
+    write(scene.dest, { a: '123456789' });
+    await scene.fetch('m');
+    assert.deepEqual(await crcsOf(scene.dest), { a: 'crc64nvme:ae8b14860a799888' });
   });
 
   test('holds no secret of the URI', async (t) => {

@@ -173,6 +173,25 @@ describe('an interruption', () => {
     );
   });
 
+  test('is resumed by the CRC that the source vouches for', async (t) => {
+    const scene = await s3Scene(t);
+    const big = large(24 * MIB);
+    scene.s3.put('models', 'm/big', big, { checksums: ['crc64nvme'] });
+    scene.trouble = ({ headers }) =>
+      startOf(headers['range']) === 16 * MIB ? { stallAfter: MIB } : undefined;
+    const controller = new AbortController();
+    const fetching = scene.fetch('m', { signal: controller.signal });
+    await until(() => journalLines(scene.dest) >= 2);
+    controller.abort(new Error('SIGTERM'));
+    await fails(fetching, 'ABORTED');
+    scene.trouble = undefined;
+    scene.gets();
+    const result = await scene.fetch('m');
+    assert.deepEqual(result.verified, { crc64nvme: 1 });
+    assert.equal(result.fetchedBytes, 8 * MIB);
+    assert.deepEqual(treeOf(scene.dest), treeFrom({ big }));
+  });
+
   test('by the deadline is DEADLINE', async (t) => {
     const scene = await s3Scene(t);
     scene.model('m', { a: 'a' });

@@ -32,7 +32,7 @@ describe('a checked stream', () => {
     assert.equal(await through(checked), BYTES.toString());
     assert.deepEqual(checked.result(), {
       size: BYTES.length,
-      crc32: crc32(BYTES).toString(16).padStart(8, '0'),
+      crc: `crc32:${crc32(BYTES).toString(16).padStart(8, '0')}`,
       against: [`sha256:${sha256(BYTES)}`, ...declared],
     });
   });
@@ -65,7 +65,7 @@ describe('a checked stream', () => {
     const none = (async function* (): AsyncGenerator<Uint8Array> {})();
     const checked = checkedStream(none, [`sha256:${sha256('')}`], () => [], details);
     assert.equal(await through(checked), '');
-    assert.equal(checked.result().crc32, '00000000');
+    assert.equal(checked.result().crc, 'crc32:00000000');
   });
 
   test('that is left early lets go of its source, and has no result', async () => {
