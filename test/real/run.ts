@@ -19,6 +19,7 @@ import { plainCases } from './plain.ts';
 import { Scene, type Case, type Programs } from './scene.ts';
 import { SERVERS, startServer, type ServerKind } from './servers.ts';
 import { openStore } from './store.ts';
+import { IDENTITY_SUITE } from './suite-identity.ts';
 import { PROXY_SUITE } from './suite-proxy.ts';
 import { TLS_SUITE } from './suite-tls.ts';
 import { installTools, type ToolName } from './tools.ts';
@@ -34,7 +35,7 @@ const { values, positionals } = parseArgs({
 // Two trees that stay, and a new one each time; its seed is in the name of the case.
 const seeds = values.seed ?? ['one', 'two', randomBytes(4).toString('hex')];
 const cases = [...seeds.map(randomTreeCase), ...TREE_CASES, ...CONDUCT_CASES];
-const SUITES: readonly Suite[] = [TLS_SUITE, PROXY_SUITE];
+const SUITES: readonly Suite[] = [TLS_SUITE, PROXY_SUITE, IDENTITY_SUITE];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 const tools = await installTools(say);
