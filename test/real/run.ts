@@ -21,6 +21,7 @@ import { SERVERS, startServer, type ServerKind } from './servers.ts';
 import { openStore } from './store.ts';
 import { IDENTITY_SUITE } from './suite-identity.ts';
 import { PROXY_SUITE } from './suite-proxy.ts';
+import { REQUESTS_SUITE } from './suite-requests.ts';
 import { TLS_SUITE } from './suite-tls.ts';
 import { installTools, type ToolName } from './tools.ts';
 
@@ -35,7 +36,7 @@ const { values, positionals } = parseArgs({
 // Two trees that stay, and a new one each time; its seed is in the name of the case.
 const seeds = values.seed ?? ['one', 'two', randomBytes(4).toString('hex')];
 const cases = [...seeds.map(randomTreeCase), ...TREE_CASES, ...CONDUCT_CASES];
-const SUITES: readonly Suite[] = [TLS_SUITE, PROXY_SUITE, IDENTITY_SUITE];
+const SUITES: readonly Suite[] = [TLS_SUITE, PROXY_SUITE, IDENTITY_SUITE, REQUESTS_SUITE];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 const tools = await installTools(say);

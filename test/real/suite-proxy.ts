@@ -36,7 +36,7 @@ export const PROXY_SUITE: Suite = {
     bench.secrets.push(PASSWORD, ENCODED, Buffer.from(`${USER}:${PASSWORD}`).toString('base64'));
     const names = ['IP:127.0.0.1', `DNS:${HOST}`];
     const authority = await makeAuthority(bench.tool('openssl'), bench.newFolder(), names);
-    const [secure, plain, gcs] = await Promise.all([
+    const [{ server: secure }, plain, gcs] = await Promise.all([
       secureMinio(bench, authority),
       filled(bench, 'MinIO'),
       filled(bench, 'fake-gcs-server'),

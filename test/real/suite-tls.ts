@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { makeAuthority, type Authority } from './authority.ts';
 import { MODEL, MODEL_BYTES, type Bench, type Env, type Suite } from './bench.ts';
 import { serverKind, varied, type RealServer } from './servers.ts';
-import { credentials } from './store.ts';
+import { credentials, type Store } from './store.ts';
 
 /** `localhost` is not among them: it leads there, and is the wrong name. */
 const NAMES = ['IP:127.0.0.1', 'DNS:models.store.test'];
@@ -18,7 +18,7 @@ export const TLS_SUITE: Suite = {
       makeAuthority(bench.tool('openssl'), bench.newFolder(), NAMES),
       makeAuthority(bench.tool('openssl'), bench.newFolder(), NAMES),
     ]);
-    const s3 = await secureMinio(bench, ours);
+    const { server: s3 } = await secureMinio(bench, ours);
     const gcs = await secureGcs(bench, ours);
     return {
       ...trustCases(bench, ours, s3, { ...credentials(s3) }, ['AWS_CA_BUNDLE', 'STORAGE_CONFIG']),
@@ -31,13 +31,16 @@ export const TLS_SUITE: Suite = {
 };
 
 /** MinIO with `authority`'s certificate and the model in `s3://models/m`. */
-export async function secureMinio(bench: Bench, authority: Authority): Promise<RealServer> {
+export async function secureMinio(
+  bench: Bench,
+  authority: Authority,
+): Promise<{ server: RealServer; store: Store }> {
   const kind = varied(serverKind('MinIO'), { args: ['--certs-dir', authority.folder] });
   const client = { AWS_CA_BUNDLE: authority.ca };
   const { server, store } = await bench.serve({ ...kind, secure: true }, client);
   await store.createBucket('models');
   await store.put('models', 'm/', MODEL);
-  return server;
+  return { server, store };
 }
 
 /** fake-gcs-server the same way; filled in the clear by a folder that it reads at start, as its clients need the authority. */
