@@ -29,7 +29,7 @@ type Cases = Record<string, () => Promise<void>>;
 
 export const IDENTITY_SUITE: Suite = {
   name: 'identity',
-  needs: ['minio', 'openssl', 'tinyproxy', 'libnss_wrapper'],
+  needs: ['minio', 'openssl', 'tinyproxy', 'libnss_wrapper', 'libfaketime'],
   open: async (bench) => {
     const issuer = await startIssuer(bench);
     const env = {
@@ -109,6 +109,15 @@ function webIdentityCases({ bench, issuer, recorder }: Scene): Cases {
       });
       const asked = proxy.seen().filter((line) => line.startsWith('POST '));
       assert.deepEqual(asked, [`POST ${recorder.url}/`]);
+    },
+    'the role is assumed by a clock that is hours off': async () => {
+      for (const offset of ['+5h', '-5h'])
+        await bench.fetched(URI, {
+          ...envOf(tokenFile(bench, issuer.token())),
+          LD_PRELOAD: bench.tool('libfaketime'),
+          FAKETIME: offset,
+          FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        });
     },
     'a token that was rotated is read anew by the next run': async () => {
       const file = tokenFile(bench, issuer.token());
