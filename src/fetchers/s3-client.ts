@@ -4,6 +4,7 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { asModelFetchError, ModelFetchError } from '../errors.ts';
 import type { HttpClient, Transport } from '../fetcher.ts';
 import { failureOf, toModelFetchError, type S3Attempt, type S3Failure } from './s3-errors.ts';
+import { byServerClock } from './s3-clock.ts';
 import { credentialError } from './s3-no-credentials.ts';
 import type { S3Options } from './s3-options.ts';
 
@@ -168,6 +169,10 @@ export class S3Access {
     });
     // One chain for all regions: a role is assumed once.
     this.#credentials ??= client.config.credentials;
+    client.config.credentials = byServerClock(
+      this.#credentials,
+      () => client.config.systemClockOffset,
+    );
     return client;
   }
 

@@ -151,6 +151,7 @@ async function sign(
     uriEscapePath: false,
   });
   const now = Date.now();
+  const { systemClockOffset } = client.config;
   const signed = await signer.sign(
     {
       method: 'GET',
@@ -160,11 +161,11 @@ async function sign(
       query,
       headers: { ...headers, host: url.host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
     },
-    { signingDate: new Date(now + client.config.systemClockOffset) },
+    { signingDate: new Date(now + systemClockOffset) },
   );
   // The reader sends `host` itself, from the URL.
   const sent = { ...signed.headers };
   delete sent['host'];
-  const end = identity.expiration?.getTime() ?? Infinity;
+  const end = (identity.expiration?.getTime() ?? Infinity) - systemClockOffset;
   return { headers: sent, expiresAt: Math.min(now + LIFETIME, end) };
 }
