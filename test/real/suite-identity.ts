@@ -2,20 +2,19 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { startAgent } from './agent.ts';
 import { makeAuthority } from './authority.ts';
+import { endingCases } from './cases-ending.ts';
 import { MODEL, type Bench, type Env, type Suite } from './bench.ts';
 import { AUDIENCE, startIssuer, type Issuer } from './issuer.ts';
-import type { Outcome } from './programs.ts';
+import { named, nobody, temporary, tokenFile } from './keyless.ts';
 import { startRecorder, type Recorded, type Recorder } from './recorder.ts';
 import { serverKind, varied, type RealServer } from './servers.ts';
 import { startTinyproxy } from './tinyproxy.ts';
-import { assumeRole, revoke, type TemporaryKeys } from './temporary-keys.ts';
+import type { TemporaryKeys } from './temporary-keys.ts';
 
 const ROLE = 'arn:aws:iam::123456789012:role/model-reader';
 const URI = 's3://models/m';
-const MIB = 1 << 20;
 
 interface Scene {
   readonly bench: Bench;
@@ -41,22 +40,13 @@ export const IDENTITY_SUITE: Suite = {
     await store.put('models', 'm/', MODEL);
     const recorder = await startRecorder(bench, server.url);
     const scene = { bench, server, issuer, recorder };
-    return { ...webIdentityCases(scene), ...podIdentityCases(scene), ...endingCases(scene) };
+    return {
+      ...webIdentityCases(scene),
+      ...podIdentityCases(scene),
+      ...endingCases(bench, server),
+    };
   },
 };
-
-/** No keys by name; a region, as everywhere on EKS. */
-function nobody(url: string): Env {
-  return { AWS_ENDPOINT_URL: url, AWS_REGION: 'us-east-1', AWS_EC2_METADATA_DISABLED: 'true' };
-}
-
-/** The token in a file of its own, and kept out of all output. */
-function tokenFile(bench: Bench, token: string): string {
-  const file = join(bench.newFolder(), 'token');
-  writeFileSync(file, token);
-  bench.secrets.push(token);
-  return file;
-}
 
 function webIdentityCases({ bench, issuer, recorder }: Scene): Cases {
   const envOf = (file: string): Env => ({
@@ -189,89 +179,6 @@ function podIdentityCases({ bench, server, recorder }: Scene): Cases {
       await bench.fetched(URI, { ...nobody(recorder.url), ...named(keys) });
       assertSession(apart(recorder.requests()).s3, keys.sessionToken);
     },
-  };
-}
-
-/** Keys that end while bytes flow: what is running goes on, what is asked next is refused. */
-function endingCases({ bench, server }: Scene): Cases {
-  const slowly = ['--limit-rate', '8Mi', '--concurrency', '2'];
-  /** Runs in `env`, and takes `keys` back when a part of the model is there; `then` comes first. */
-  const interrupted = async (env: Env, keys: TemporaryKeys, then: () => void): Promise<Outcome> => {
-    server.wire.reset();
-    const running = bench.fetch(URI, env, slowly);
-    for (let waited = 0; server.wire.received() < 3 * MIB && waited < 200; waited += 1)
-      await sleep(50);
-    then();
-    await revoke(server.url, keys);
-    return running;
-  };
-  const failedFor = (outcome: Outcome): void => {
-    assert.equal(outcome.status, 11, outcome.stderr);
-    const { error } = JSON.parse(outcome.stdout) as { error: { code: string; hint?: string } };
-    assert.equal(error.code, 'UNAUTHENTICATED');
-    assert.match(error.hint ?? '', /temporary credentials|session/);
-    assert.deepEqual([...outcome.tree.keys()], []);
-  };
-  const withAgent = async (fresh?: TemporaryKeys): Promise<{ outcome: Outcome; given: number }> => {
-    const keys = await temporary(bench, server);
-    const agent = await startAgent(bench, 'a.pod.token', keys);
-    const env = {
-      ...nobody(server.url),
-      AWS_CONTAINER_CREDENTIALS_FULL_URI: agent.url,
-      AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: tokenFile(bench, 'a.pod.token'),
-    };
-    const outcome = await interrupted(env, keys, () => {
-      if (fresh) agent.keys = fresh;
-    });
-    return { outcome, given: agent.given() };
-  };
-  return {
-    'keys that end half-way are asked for again, and the run finishes': async () => {
-      const { outcome, given } = await withAgent(await temporary(bench, server));
-      assert.equal(outcome.status, 0, outcome.stderr);
-      assert.equal(outcome.tree.size, MODEL.length);
-      assert.equal(given, 2);
-    },
-    'keys that end half-way, and no others, end the run': async () => {
-      failedFor((await withAgent()).outcome);
-    },
-    'keys in files that are renewed half-way are read again': async () => {
-      const [keys, fresh] = [await temporary(bench, server), await temporary(bench, server)];
-      const folder = bench.newFolder();
-      const variables = Object.keys(named(keys));
-      const write = (now: TemporaryKeys): void => {
-        for (const [name, value] of Object.entries(named(now)))
-          writeFileSync(join(folder, name), value);
-      };
-      write(keys);
-      const files = variables.map((name) => [`${name}_FILE`, join(folder, name)]);
-      const env = { ...nobody(server.url), ...(Object.fromEntries(files) as Env) };
-      const outcome = await interrupted(env, keys, () => {
-        write(fresh);
-      });
-      assert.equal(outcome.status, 0, outcome.stderr);
-      assert.equal(outcome.tree.size, MODEL.length);
-    },
-    'keys by name that end half-way end the run': async () => {
-      const keys = await temporary(bench, server);
-      failedFor(
-        await interrupted({ ...nobody(server.url), ...named(keys) }, keys, () => undefined),
-      );
-    },
-  };
-}
-
-async function temporary(bench: Bench, server: RealServer): Promise<TemporaryKeys> {
-  const keys = await assumeRole(server.url);
-  bench.secrets.push(keys.secretAccessKey, keys.sessionToken);
-  return keys;
-}
-
-function named(keys: TemporaryKeys): Env {
-  return {
-    AWS_ACCESS_KEY_ID: keys.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
-    AWS_SESSION_TOKEN: keys.sessionToken,
   };
 }
 
