@@ -1,6 +1,7 @@
 /** What a refusal by Google means, in one place. */
 import { ModelFetchError, type ErrorCode } from '../errors.ts';
 import { retryAfterMs } from '../retry-after.ts';
+import { serverSaid } from './server-said.ts';
 
 /** An answer that is not the one asked for, from the API, a media download or a token endpoint. */
 export interface GcsRefusal {
@@ -24,20 +25,26 @@ const TOO_FAST = new Set(['rateLimitExceeded', 'userRateLimitExceeded', 'quotaEx
 const NO_CREDENTIALS =
   'No credentials were found: set GOOGLE_APPLICATION_CREDENTIALS, or bind a service account to the pod; or make the bucket public.';
 
+const LATER = 'The service is overloaded or down: try again later, or with a lower --concurrency.';
+const NOT_GOOGLE =
+  'Check the URI and the endpoint: something other than Cloud Storage may have answered.';
+
 /** The error for `refusal`. Statuses: https://cloud.google.com/storage/docs/json_api/v1/status-codes */
 export function gcsError(refusal: GcsRefusal, context: RefusalContext): ModelFetchError {
   const { reason, message } = explain(refusal.body);
   const { code, hint } = judge(refusal.status, reason, message, context);
   const after = retryAfterMs(refusal.headers?.['retry-after']);
   const said = message === '' ? '' : `: ${message}`;
+  const cause = serverSaid(refusal.status, refusal.body);
   return new ModelFetchError(
     code,
     `Google Cloud Storage answered ${String(refusal.status)}${said}`,
     {
       uri: context.uri,
       ...(context.path !== undefined && { path: context.path }),
-      ...(hint !== undefined && { hint }),
+      hint: hint ?? (code === 'UNAVAILABLE' ? LATER : NOT_GOOGLE),
       ...(code === 'UNAVAILABLE' && after !== undefined && { retryAfterMs: after }),
+      ...(cause && { cause }),
     },
   );
 }

@@ -150,5 +150,5 @@ function credentialsHint(url: URL, headers: ProbeRequest['headers']): string {
     return 'The signature in the URL is wrong, has expired, or is for another method: make a new one for GET.';
   if (Object.keys(headers).length > 0)
     return 'The server does not accept the credentials it was sent.';
-  return `Put credentials into the environment variable ${url.hostname}-headers, e.g. {"Authorization":"Bearer …"}, or into the URL (https://user:password@host/…).`;
+  return `Put credentials into the environment variable ${url.hostname}-headers, e.g. {"Authorization":"Bearer …"}, or as user:password@ before the host of the URL.`;
 }

@@ -3,13 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { asModelFetchError, ModelFetchError } from '../errors.ts';
 import type { HttpClient, Transport } from '../fetcher.ts';
-import {
-  errorCodeOf,
-  failureOf,
-  toModelFetchError,
-  type S3Attempt,
-  type S3Failure,
-} from './s3-errors.ts';
+import { failureOf, toModelFetchError, type S3Attempt, type S3Failure } from './s3-errors.ts';
+import { byServerClock } from './s3-clock.ts';
+import { credentialError } from './s3-no-credentials.ts';
 import type { S3Options } from './s3-options.ts';
 
 /** Attempts of one control-plane call, together. */
@@ -47,15 +43,18 @@ export class S3Access {
   readonly options: S3Options;
   readonly transport: Transport;
   readonly #http: HttpClient;
+  readonly #source: (() => Promise<string>) | undefined;
   readonly #clients = new Map<string, Promise<S3Client>>();
   /** Learnt from refusals: where a bucket is. */
   readonly #regions = new Map<string, string[]>();
   #credentials: S3Client['config']['credentials'] | undefined;
   #defaultRegion: Promise<string> | undefined;
 
-  constructor(options: S3Options, http: HttpClient) {
+  /** `source` names where credentials come from, for errors. */
+  constructor(options: S3Options, http: HttpClient, source?: () => Promise<string>) {
     this.options = options;
     this.#http = http;
+    this.#source = source;
     this.transport = {
       ...options.transport,
       ...(options.endpoint !== undefined && { reach: 'any' as const }),
@@ -86,7 +85,7 @@ export class S3Access {
       const provider = client.config.credentials as (how?: object) => Promise<Identity>;
       return await provider(refresh ? { forceRefresh: true } : undefined);
     } catch (error) {
-      throw credentialError(error);
+      throw credentialError(error, await this.#source?.());
     }
   }
 
@@ -170,6 +169,10 @@ export class S3Access {
     });
     // One chain for all regions: a role is assumed once.
     this.#credentials ??= client.config.credentials;
+    client.config.credentials = byServerClock(
+      this.#credentials,
+      () => client.config.systemClockOffset,
+    );
     return client;
   }
 
@@ -207,23 +210,6 @@ function clientConfig(options: S3Options): S3ClientConfig {
         }
       : credentials && { credentials }),
   };
-}
-
-/** Why there is nothing to sign with: the place that gives credentials may be down for a moment. */
-function credentialError(error: unknown): ModelFetchError {
-  const failure = failureOf(error);
-  if (failure instanceof ModelFetchError && failure.code !== 'BAD_RESPONSE') return failure;
-  const passing =
-    !(failure instanceof ModelFetchError) &&
-    errorCodeOf(failure.status, failure.code) === 'UNAVAILABLE';
-  return new ModelFetchError(
-    passing ? 'UNAVAILABLE' : 'UNAUTHENTICATED',
-    `cannot get S3 credentials: ${error instanceof Error ? error.message : String(error)}`,
-    {
-      hint: 'Check the profile or role; awsAnonymousCredential=true reads a public bucket without credentials.',
-      cause: error,
-    },
-  );
 }
 
 /** The server's clock is right. A signature that is merely old is made again. */

@@ -125,12 +125,20 @@ const GENERAL_HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_RESPONSE: 'Check the endpoint: something other than S3 may have answered.',
 };
 
+const ELSEWHERE =
+  'The bucket is in another region: set AWS_REGION to it, and an endpoint that serves it.';
+const SLOWER = 'The store asks to go slower: try again later, or with a lower --concurrency.';
 const HINTS: Readonly<Record<string, string>> = {
   ExpiredToken: 'The session is over: get new temporary credentials.',
   RequestTimeTooSkewed: "Set this machine's clock.",
   InvalidObjectState: 'The object is archived (Glacier): restore it first.',
   InvalidRequest:
     'An object encrypted with a customer key (SSE-C) needs MODEL_FETCH_S3_SSE_C_KEY, others must be read without it.',
+  PermanentRedirect: ELSEWHERE,
+  TemporaryRedirect: ELSEWHERE,
+  AuthorizationHeaderMalformed: ELSEWHERE,
+  SlowDown: SLOWER,
+  TooManyRequests: SLOWER,
   NoSuchBucket: 'Check the name of the bucket, and that the endpoint is the one that holds it.',
 };
 

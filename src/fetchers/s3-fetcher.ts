@@ -6,6 +6,7 @@ import { throwIfAborted, type S3Access } from './s3-client.ts';
 import { parseErrorBody, toModelFetchError, type S3Failure } from './s3-errors.ts';
 import { attemptAt, entryFor, headObject, type ObjectFacts } from './s3-head.ts';
 import { isThere, listFolder, nothingThere, type Folder } from './s3-list.ts';
+import { serverSaid } from './server-said.ts';
 import { locationOf, usedBy } from './s3-sign.ts';
 
 /** Bytes from which a HEAD for the checksums is worth its round trip. */
@@ -148,10 +149,12 @@ async function relocate(
   const digests = location.kind === 'http' ? location.digests : undefined;
   const wanted = wantedAs(address, entry, digests ?? []);
   if (failed.status === undefined) return locationOf(access, wanted);
+  const cause = serverSaid(failed.status, failed.body);
   const failure: S3Failure = {
     status: failed.status,
     headers: failed.headers ?? {},
     ...parseErrorBody(failed.body),
+    ...(cause && { cause }),
   };
   const used = (location.kind === 'http' ? usedBy(location) : undefined) ?? {
     region: await access.region(address.bucket),

@@ -159,8 +159,9 @@ async function sign(
   const identity = await access.identity(client);
   if (!identity) return { headers };
   const now = Date.now();
-  const date = new Date(now + client.config.systemClockOffset);
-  const end = identity.expiration?.getTime() ?? Infinity;
+  const { systemClockOffset } = client.config;
+  const date = new Date(now + systemClockOffset);
+  const end = (identity.expiration?.getTime() ?? Infinity) - systemClockOffset;
   return {
     headers: signGet({ host: url.host, path, query, headers, region, identity, date }),
     expiresAt: Math.min(now + LIFETIME, end),

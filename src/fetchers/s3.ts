@@ -26,7 +26,10 @@ function resolver(options: S3Options, env: Env): Resolver {
   const accesses = new WeakMap<HttpClient, S3Access>();
   const accessTo = (http: HttpClient): S3Access => {
     let access = accesses.get(http);
-    if (!access) accesses.set(http, (access = new S3Access(options, http)));
+    if (!access) {
+      access = new S3Access(options, http, () => credentialSource(options, env));
+      accesses.set(http, access);
+    }
     return access;
   };
   return {

@@ -31,7 +31,7 @@ export interface Exchange {
 
 /** Sends `request` once, follows nothing, retries nothing. Throws `UNAVAILABLE`, `REFUSED` and the like, never got's own errors: those hold secrets. */
 export async function exchange(request: ExchangeRequest): Promise<Exchange> {
-  const { signal, url } = request;
+  const { signal } = request;
   if (signal.aborted) throw abortFailure(signal);
   const stream = start(request);
   const close = () => {
@@ -42,7 +42,6 @@ export async function exchange(request: ExchangeRequest): Promise<Exchange> {
   signal.addEventListener('abort', close, { once: true });
   try {
     const response = await headOf(stream, signal);
-    if (response.statusCode === 407) throw proxyWantsCredentials(url);
     return {
       status: response.statusCode,
       headers: joined(response),
@@ -145,15 +144,4 @@ function failureOf(error: unknown, { signal, url }: ExchangeRequest): ModelFetch
 
 function isGots(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'options' in error;
-}
-
-function proxyWantsCredentials(url: URL): ModelFetchError {
-  return new ModelFetchError(
-    'UNAUTHENTICATED',
-    `the proxy on the way to ${url.host} wants credentials (HTTP 407)`,
-    {
-      uri: url.href,
-      hint: 'Put them into the proxy URL (http://user:password@host:port, percent-encoded).',
-    },
-  );
 }

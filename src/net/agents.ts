@@ -1,8 +1,14 @@
 /** Node agents whose connections are made by us, for clients that want an agent (got, the SDKs). */
-import { Agent as HttpAgent, type ClientRequest, type ClientRequestArgs } from 'node:http';
+import {
+  Agent as HttpAgent,
+  type ClientRequest,
+  type ClientRequestArgs,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { basicCredentials } from './proxy.ts';
+import { isProxys, proxyRefusal } from './proxy-refusal.ts';
 
 /** How agents get what they need from the network that makes them. */
 export interface AgentRoutes {
@@ -33,7 +39,10 @@ export class PlainAgent extends HttpAgent {
   addRequest(request: ClientRequest, options: SocketOptions): void {
     const url = originOf('http:', options);
     const proxy = this.#routes.forwardProxy(url);
-    if (proxy) toAbsoluteForm(request, url, proxy);
+    if (proxy) {
+      toAbsoluteForm(request, url, proxy);
+      failByProxy(request, url, proxy);
+    }
     superAddRequest(HttpAgent, this, request, options);
   }
   override createConnection(options: SocketOptions, callback?: OnSocket): undefined {
@@ -108,6 +117,21 @@ function toAbsoluteForm(request: ClientRequest, origin: URL, proxy: URL): void {
   request.path = `${origin.origin}${request.path}`;
   const credentials = basicCredentials(proxy);
   if (credentials !== undefined) request.setHeader('proxy-authorization', credentials);
+}
+
+/** What the proxy itself refuses becomes an error that names it: no client could tell it from the origin's answer. */
+function failByProxy(request: ClientRequest, origin: URL, proxy: URL): void {
+  const emit = request.emit.bind(request);
+  let refusal: Error | undefined;
+  request.emit = (event: string, ...values: unknown[]): boolean => {
+    // Whatever else is wrong with the answer: some proxies send a body to HEAD.
+    if (event === 'error' && refusal) return emit('error', refusal);
+    const { statusCode = 0, headers } = (values[0] ?? {}) as Partial<IncomingMessage>;
+    if (event !== 'response' || !isProxys(statusCode, headers ?? {})) return emit(event, ...values);
+    refusal = proxyRefusal(statusCode, proxy, `${request.method} ${origin.origin}`, origin);
+    request.destroy(refusal);
+    return false;
+  };
 }
 
 function originOf(protocol: string, options: SocketOptions): URL {

@@ -1,8 +1,8 @@
 /** CONNECT: a way through a proxy to another host. Source: RFC 9110 section 9.3.6. */
 import type { Socket } from 'node:net';
-import { ModelFetchError } from '../errors.ts';
 import { portOf } from './failures.ts';
-import { basicCredentials, proxyName } from './proxy.ts';
+import { basicCredentials } from './proxy.ts';
+import { proxyRefusal } from './proxy-refusal.ts';
 
 const MAX_HEAD = 16 * 1024;
 
@@ -22,7 +22,7 @@ export async function openTunnel(
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1] ?? 0);
   if (status >= 200 && status < 300) return;
   socket.destroy();
-  throw refusedTunnel(status, proxy, target, url);
+  throw proxyRefusal(status, proxy, `CONNECT ${target}`, url);
 }
 
 /** The proxy's answer up to its empty line. Whatever follows is put back. */
@@ -68,23 +68,4 @@ function readHead(socket: Socket, signal: AbortSignal): Promise<string> {
 
 function read(socket: Socket): Buffer | null {
   return socket.read() as Buffer | null;
-}
-
-function refusedTunnel(status: number, proxy: URL, target: string, url: URL): ModelFetchError {
-  const said = `the proxy ${proxyName(proxy)} answers ${String(status)} to CONNECT ${target}`;
-  if (status === 407)
-    return new ModelFetchError('UNAUTHENTICATED', said, {
-      uri: url.href,
-      hint: 'It wants credentials: put them into the proxy URL (http://user:password@host:port, percent-encoded).',
-    });
-  if (status === 403 || status === 405)
-    return new ModelFetchError('PERMISSION_DENIED', said, {
-      uri: url.href,
-      hint: 'The proxy does not allow this host or port; if it is reachable without a proxy, list it in NO_PROXY.',
-    });
-  const passing = status === 0 || status === 408 || status === 429 || status >= 500;
-  return new ModelFetchError(passing ? 'UNAVAILABLE' : 'BAD_RESPONSE', said, {
-    uri: url.href,
-    hint: 'Check the proxy; if the host is reachable without it, list it in NO_PROXY.',
-  });
 }

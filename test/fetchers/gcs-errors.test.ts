@@ -6,6 +6,9 @@ import { gcsError, tokenError } from '../../src/fetchers/gcs-errors.ts';
 const json = (message: string, reason: string) =>
   JSON.stringify({ error: { code: 0, message, errors: [{ message, domain: 'global', reason }] } });
 
+const moved = (status: string) =>
+  `<HTML><HEAD><TITLE>${status}</TITLE></HEAD><BODY>The document has moved <A HREF="x">here</A>.</BODY></HTML>`;
+
 const TABLE: readonly [
   status: number,
   body: string,
@@ -13,6 +16,8 @@ const TABLE: readonly [
   told: RegExp,
   anonymous?: boolean,
 ][] = [
+  [301, moved('301 Moved'), 'BAD_RESPONSE', /answered 301 Check the URI and the endpoint/],
+  [307, moved('307 Temporary Redirect'), 'BAD_RESPONSE', /answered 307 .*endpoint/],
   [
     400,
     json('Bucket is a requester pays bucket but no user project provided.', 'required'),
@@ -50,23 +55,31 @@ const TABLE: readonly [
     'NOT_FOUND',
     /bucket does not exist/,
   ],
-  [408, '', 'UNAVAILABLE', /answered 408$/],
+  [408, '', 'UNAVAILABLE', /answered 408 The service is overloaded/],
   [412, json('conditions', 'conditionNotMet'), 'SOURCE_CHANGED', /generation/],
-  [416, 'Request range not satisfiable', 'BAD_RESPONSE', /416/],
-  [429, json('too many', 'rateLimitExceeded'), 'UNAVAILABLE', /429/],
+  [
+    416,
+    'Request range not satisfiable',
+    'BAD_RESPONSE',
+    /416: Request range not satisfiable Check/,
+  ],
+  [429, json('too many', 'rateLimitExceeded'), 'UNAVAILABLE', /429: too many .*--concurrency/],
   [500, json('Backend Error', 'backendError'), 'UNAVAILABLE', /Backend Error/],
-  [503, '<html><body>upstream</body></html>', 'UNAVAILABLE', /answered 503$/],
+  [503, '<html><body>upstream</body></html>', 'UNAVAILABLE', /answered 503 The service/],
 ];
 
 for (const [status, body, code, told, anonymous = false] of TABLE)
   test(`${String(status)} ${body.slice(0, 60)} is ${code}`, () => {
     const error = gcsError(
       { status, body, headers: { 'retry-after': '7' } },
-      { uri: 'gs://b/m', path: 'a', anonymous, permission: 'storage.objects.list' },
+      { uri: 'gs://user:sesame@b/m', path: 'a', anonymous, permission: 'storage.objects.list' },
     );
     assert.equal(error.code, code);
-    assert.equal(error.uri, 'gs://b/m');
+    assert.equal(error.uri, 'gs://REDACTED@b/m');
     assert.equal(error.path, 'a');
+    assert.ok(error.hint);
+    assert.equal(error.cause instanceof Error, body !== '');
+    if (body) assert.ok((error.cause as Error).message.includes(body));
     assert.match([error.message, error.hint].filter(Boolean).join(' '), told);
     assert.equal(error.retryAfterMs, code === 'UNAVAILABLE' ? 7000 : undefined);
   });

@@ -161,6 +161,24 @@ describe('s3 credentials', { concurrency: 2 }, () => {
     assert.deepEqual(result, { text: 'the public model', source: 'anonymous' });
   });
 
+  it('that their source does not give are an error that names the source, at once', async () => {
+    await using agent = await serve((_request, response) => {
+      response.writeHead(400, { 'content-type': 'application/json' }).end('{}');
+    });
+    const refused = await read({
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${agent.url}/v1/credentials`,
+    });
+    assert.equal(refused['code'], 'UNAUTHENTICATED');
+    assert.match(String(refused['message']), /credentials from container .*Pod Identity/);
+    const gone = await read({
+      AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/reader',
+      AWS_WEB_IDENTITY_TOKEN_FILE: join(folder, 'no-token'),
+    });
+    assert.equal(gone['code'], 'UNAUTHENTICATED');
+    assert.match(String(gone['message']), /role\/reader .*no-token/);
+    assert.match(String(gone['hint']), /token and its file/);
+  });
+
   it('that are missing are an error that says what to do', async () => {
     const result = await read({});
     assert.partialDeepStrictEqual(result, { code: 'UNAUTHENTICATED', source: 'none' });

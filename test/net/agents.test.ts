@@ -4,6 +4,7 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https';
 import { after, test } from 'node:test';
 import { createNetwork, type NetworkOptions } from '../../src/net/create-network.ts';
+import { isProxys } from '../../src/net/proxy-refusal.ts';
 import { startHttpServer } from '../servers/http.ts';
 import { startProxy } from '../servers/proxy.ts';
 import { certificatePath, serverCertificate } from '../support/certs.ts';
@@ -69,6 +70,25 @@ test('plain http goes to a forward proxy in absolute form, with credentials', as
     `GET http://models.test:${plain.port}/m?a=1`,
     `GET http://models.test:${plain.port}/m`,
   ]);
+});
+
+test('what a forward proxy refuses by itself is an error that names it', async () => {
+  const proxy = kept(await startProxy({ credentials: { user: 'u', password: 'p' } }));
+  const { http } = network({ env: { http_proxy: `http://127.0.0.1:${proxy.port}` } }).agents();
+  await assert.rejects(fetchText(plain.url('/m'), { agent: http }), {
+    code: 'UNAUTHENTICATED',
+    message: `the proxy http://127.0.0.1:${proxy.port} answers 407 to GET http://127.0.0.1:${plain.port}`,
+    hint: /user:password@/,
+  });
+});
+
+test('answers of an origin are told from those of a proxy by their marks', () => {
+  assert.ok(isProxys(407, {}));
+  assert.ok(isProxys(401, { server: 'tinyproxy/1.11.1' }));
+  assert.ok(isProxys(403, { 'x-squid-error': 'ERR_ACCESS_DENIED 0' }));
+  assert.ok(!isProxys(401, { server: 'nginx', 'www-authenticate': 'Basic' }));
+  assert.ok(!isProxys(403, {}));
+  assert.ok(!isProxys(200, { server: 'tinyproxy/1.11.1' }));
 });
 
 test('https goes through a tunnel', async () => {

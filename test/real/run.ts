@@ -1,6 +1,6 @@
 /**
  * The built command against real object stores, held against KServe's own downloader: `npm run test:real`.
- * `node test/real/run.ts [server…] [--only WORDS] [--seed WORD…]` runs part of it. Installs what is missing into `.tools`, and says
+ * `node test/real/run.ts [server or suite…] [--only WORDS] [--seed WORD…]` runs part of it. Installs what is missing into `.tools`, and says
  * what it skips and why.
  */
 import { randomBytes } from 'node:crypto';
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Bench, type Suite } from './bench.ts';
 import { CONDUCT_CASES } from './cases-conduct.ts';
 import { randomTreeCase, TREE_CASES } from './cases-trees.ts';
 import { shown } from './compare.ts';
@@ -18,6 +19,10 @@ import { plainCases } from './plain.ts';
 import { Scene, type Case, type Programs } from './scene.ts';
 import { SERVERS, startServer, type ServerKind } from './servers.ts';
 import { openStore } from './store.ts';
+import { IDENTITY_SUITE } from './suite-identity.ts';
+import { PROXY_SUITE } from './suite-proxy.ts';
+import { REQUESTS_SUITE } from './suite-requests.ts';
+import { TLS_SUITE } from './suite-tls.ts';
 import { installTools, type ToolName } from './tools.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -31,6 +36,7 @@ const { values, positionals } = parseArgs({
 // Two trees that stay, and a new one each time; its seed is in the name of the case.
 const seeds = values.seed ?? ['one', 'two', randomBytes(4).toString('hex')];
 const cases = [...seeds.map(randomTreeCase), ...TREE_CASES, ...CONDUCT_CASES];
+const SUITES: readonly Suite[] = [TLS_SUITE, PROXY_SUITE, IDENTITY_SUITE, REQUESTS_SUITE];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 const tools = await installTools(say);
@@ -50,6 +56,8 @@ for (const kind of SERVERS) {
   else await testServer(kind, command.path);
 }
 if (!positionals.length && !python.missing) await testPlainSources();
+for (const suite of SUITES)
+  if (!positionals.length || positionals.includes(suite.name)) await testSuite(suite);
 if (complete) {
   await check('every row of the table of differences is still shown by something', () => {
     const stale = EXPLANATIONS.filter(({ name }) => !shown.has(name)).map(({ name }) => name);
@@ -70,8 +78,8 @@ function pathOf(name: ToolName): { path: string; missing?: string } {
   return 'path' in tool ? tool : { path: '', missing: tool.missing };
 }
 
-function skip(kind: ServerKind, why: string): void {
-  say(`skipped ${kind.name}: ${why}`);
+function skip({ name }: { readonly name: string }, why: string): void {
+  say(`skipped ${name}: ${why}`);
   counts.skipped += 1;
   complete = false;
 }
@@ -103,6 +111,29 @@ async function testPlainSources(): Promise<void> {
   try {
     for (const [name, body] of Object.entries(plainCases(programs, folder)))
       if (name.includes(values.only)) await check(name, body);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function testSuite(suite: Suite): Promise<void> {
+  const missing = [...suite.needs, 'python' as const].map((name) => pathOf(name).missing);
+  const why = missing.find((one) => one !== undefined);
+  if (why !== undefined) {
+    skip(suite, why);
+    return;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'model-fetch-real-'));
+  const bench = new Bench(programs, (name) => pathOf(name).path, folder);
+  try {
+    for (const [name, body] of Object.entries(await suite.open(bench)))
+      if (name.includes(values.only)) await check(`${suite.name}: ${name}`, body);
+    await bench.end();
+  } catch (error) {
+    await bench.end().catch(() => undefined);
+    await check(`${suite.name} starts and ends`, () => {
+      throw error;
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -29,6 +29,8 @@ export interface ServerKind {
   readonly checksums?: boolean;
   /** Accepts keys that cannot be file names, such as `a//b` and `../c`. */
   readonly anyKey?: boolean;
+  /** Speaks TLS. */
+  readonly secure?: boolean;
   /** Keeps objects as plain files of these names below its folder. */
   readonly file?: (folder: string, bucket: string, key: string) => string;
 }
@@ -143,6 +145,27 @@ export const SERVERS: readonly ServerKind[] = [
   },
 ];
 
+/** The server of that name, to be varied. */
+export function serverKind(name: string): ServerKind {
+  const kind = SERVERS.find((one) => one.name === name);
+  if (!kind) throw new Error(`there is no ${name}`);
+  return kind;
+}
+
+/** `kind` with more arguments and environment. */
+export function varied(
+  kind: ServerKind,
+  more: { args?: readonly string[]; env?: Readonly<Record<string, string>> },
+): ServerKind {
+  return {
+    ...kind,
+    start: (place) => {
+      const { args, env } = kind.start(place);
+      return { args: [...args, ...(more.args ?? [])], env: { ...env, ...more.env } };
+    },
+  };
+}
+
 /** Resolves when it answers; throws with the last lines of its log when it does not within a minute. */
 export async function startServer(
   kind: ServerKind,
@@ -174,10 +197,12 @@ export async function startServer(
       { cause: error },
     );
   }
-  return { kind, url: `http://${at(wire.port)}`, wire, folder, stop };
+  const protocol = kind.secure ? 'https' : 'http';
+  return { kind, url: `${protocol}://${at(wire.port)}`, wire, folder, stop };
 }
 
-async function answering(url: string, child: ChildProcess): Promise<void> {
+/** Waits until `url` answers anything, as long as `child` lives and a minute at most. */
+export async function answering(url: string, child: ChildProcess): Promise<void> {
   for (let tries = 0; tries < 300; tries += 1) {
     if (child.exitCode !== null) throw new Error(`it ended with ${String(child.exitCode)}`);
     const answer = await fetch(url).catch(() => undefined);
@@ -188,8 +213,8 @@ async function answering(url: string, child: ChildProcess): Promise<void> {
   throw new Error('it did not answer within a minute');
 }
 
-/** Asks, then insists. */
-async function end(child: ChildProcess): Promise<void> {
+/** Asks `child` to end, then insists. */
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
@@ -198,7 +223,7 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(insist);
 }
 
-const at = (port: number): string => `127.0.0.1:${String(port)}`;
+export const at = (port: number): string => `127.0.0.1:${String(port)}`;
 
 function subfolder(folder: string, name: string): string {
   mkdirSync(join(folder, name), { recursive: true });

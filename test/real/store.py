@@ -12,7 +12,7 @@ client = boto3.client(
     "s3",
     endpoint_url=os.environ["AWS_ENDPOINT_URL"],
     # Only the checksums a case asks for, so that plain uploads are as old clients make them.
-    config=Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required", max_pool_connections=16),
+    config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, request_checksum_calculation="when_required", max_pool_connections=16),
 )
 
 
@@ -66,6 +66,9 @@ def act(command):
     elif what == "head":
         head = client.head_object(Bucket=bucket, Key=command["key"], ChecksumMode="ENABLED")
         return {k: v for k, v in head.items() if k.startswith("Checksum") or k in ("ETag", "ContentLength")}
+    elif what == "presign":
+        names = {"Bucket": bucket, "Key": command["key"]}
+        return client.generate_presigned_url("get_object", Params=names, ExpiresIn=command["seconds"])
     elif what == "policy":
         client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(command["policy"]))
     else:

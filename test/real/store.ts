@@ -14,6 +14,8 @@ export interface Store {
   remove(bucket: string, key: string): Promise<void>;
   /** Anyone may list and read. S3 only. */
   makePublic(bucket: string): Promise<void>;
+  /** A URL that anyone may read the object with for so many seconds. S3 only. */
+  presign(bucket: string, key: string, seconds: number): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -31,14 +33,19 @@ export function credentials(server: RealServer): Record<string, string> {
       };
 }
 
-export function openStore(server: RealServer, python: string): Store {
-  return server.kind.scheme === 'gs' ? gcsStore(server) : s3Store(server, python);
+/** `env`: what the uploading client needs beside the credentials. */
+export function openStore(
+  server: RealServer,
+  python: string,
+  env: Readonly<Record<string, string>> = {},
+): Store {
+  return server.kind.scheme === 'gs' ? gcsStore(server) : s3Store(server, python, env);
 }
 
-function s3Store(server: RealServer, python: string): Store {
+function s3Store(server: RealServer, python: string, env: Readonly<Record<string, string>>): Store {
   const script = fileURLToPath(new URL('store.py', import.meta.url));
   const child = spawn(python, [script], {
-    env: { PATH: '/usr/bin:/bin', HOME: server.folder, ...credentials(server) },
+    env: { PATH: '/usr/bin:/bin', HOME: server.folder, ...credentials(server), ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -84,6 +91,8 @@ function s3Store(server: RealServer, python: string): Store {
         },
       });
     },
+    presign: async (bucket, key, seconds) =>
+      (await call({ do: 'presign', bucket, key, seconds })) as string,
     close: () =>
       new Promise((resolve) => {
         child.once('exit', () => {
@@ -125,6 +134,7 @@ function gcsStore(server: RealServer): Store {
     },
     remove: (bucket, key) => send('DELETE', `/storage/v1/b/${bucket}/o/${encodeURIComponent(key)}`),
     makePublic: () => Promise.reject(new Error('an emulator checks no credentials')),
+    presign: () => Promise.reject(new Error('an emulator checks no signatures')),
     close: () => Promise.resolve(),
   };
 }

@@ -1,9 +1,9 @@
 /**
  * The real servers and the oracle, pinned, in `.tools/` (which git ignores): nothing is installed elsewhere on the
- * machine but Go's and pip's own caches. `node test/real/tools.ts` installs what is missing and says what could not be had.
+ * machine but Go's and pip's own caches and apt's lists. `node test/real/tools.ts` installs what is missing and says what could not be had.
  */
 import { spawn } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,11 +11,22 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TOOLS = join(ROOT, '.tools');
 const GO_BIN = join(TOOLS, 'bin');
 const VENV = join(TOOLS, 'py');
+const DEBIAN = join(TOOLS, 'debian');
 const REQUIREMENTS = fileURLToPath(new URL('requirements.txt', import.meta.url));
 
 /** Everything `npm run test:real` can start, and the interpreter that has boto3 and KServe's package. */
 export type ToolName =
-  'minio' | 'versitygw' | 'fake-gcs-server' | 'rclone' | 's5cmd' | 'moto_server' | 'python';
+  | 'minio'
+  | 'versitygw'
+  | 'fake-gcs-server'
+  | 'rclone'
+  | 's5cmd'
+  | 'moto_server'
+  | 'python'
+  | 'tinyproxy'
+  | 'libfaketime'
+  | 'libnss_wrapper'
+  | 'openssl';
 
 /** Where a tool is, or why it is not there. */
 export type Tool = { readonly path: string } | { readonly missing: string };
@@ -29,6 +40,15 @@ const GO_TOOLS: readonly { name: ToolName; module: string; version: string }[] =
     module: 'github.com/minio/minio',
     version: 'v0.0.0-20260212201848-7aac2a2c5b7c',
   },
+];
+/**
+ * Debian packages that need the C library only. They are unpacked and not installed: no root, no service that starts by
+ * itself. The two libraries are preloaded: another time of day, and names that only one process can resolve.
+ */
+const DEBIAN_TOOLS: readonly { name: ToolName; package: string; file: string }[] = [
+  { name: 'tinyproxy', package: 'tinyproxy-bin', file: 'usr/bin/tinyproxy' },
+  { name: 'libfaketime', package: 'libfaketime', file: 'usr/lib/*/faketime/libfaketime.so.1' },
+  { name: 'libnss_wrapper', package: 'libnss-wrapper', file: 'usr/lib/*/libnss_wrapper.so' },
 ];
 const PYTHON_TOOLS: readonly ToolName[] = ['rclone', 's5cmd', 'moto_server', 'python'];
 
@@ -44,6 +64,12 @@ export async function installTools(say: (line: string) => void): Promise<Map<Too
     const missing = await once(name, version, say, () => goInstall(`${module}@${version}`));
     tools.set(name, missing ? { missing } : { path: join(GO_BIN, name) });
   }
+  for (const tool of DEBIAN_TOOLS) {
+    const missing = await once(tool.package, 'unpacked', say, () => unpackDebian(tool.package));
+    tools.set(tool.name, missing ? { missing } : await unpacked(tool));
+  }
+  const openssl = await run('openssl', ['version']).catch((error: unknown) => String(error));
+  tools.set('openssl', openssl ? { missing: openssl } : { path: 'openssl' });
   return tools;
 }
 
@@ -71,16 +97,47 @@ async function installPython(): Promise<void> {
   await run(join(VENV, 'bin', 'pip'), ['install', '--quiet', '--requirement', REQUIREMENTS]);
 }
 
+/** From Debian's own archive, whose lists may have to be fetched first. */
+async function unpackDebian(name: string): Promise<void> {
+  await mkdir(DEBIAN, { recursive: true });
+  const folder = await mkdtemp(join(DEBIAN, 'download-'));
+  try {
+    const download = (): Promise<void> => run('apt-get', ['download', name], {}, folder);
+    await download().catch(async () => {
+      await run('apt-get', ['update']);
+      await download();
+    });
+    const [file] = await Array.fromAsync(glob('*.deb', { cwd: folder }));
+    if (file === undefined) throw new Error(`apt-get brought no ${name}`);
+    await run('dpkg-deb', ['-x', join(folder, file), join(DEBIAN, name)]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function unpacked(tool: (typeof DEBIAN_TOOLS)[number]): Promise<Tool> {
+  const root = join(DEBIAN, tool.package);
+  const [file] = await Array.fromAsync(glob(tool.file, { cwd: root }));
+  return file === undefined
+    ? { missing: `${root} has no ${tool.file}` }
+    : { path: join(root, file) };
+}
+
 async function goInstall(target: string): Promise<void> {
   // A read-only module cache could not be removed by people who clean up with rm.
   const flags = [process.env['GOFLAGS'] ?? '', '-modcacherw'].join(' ').trim();
   await run('go', ['install', target], { CGO_ENABLED: '0', GOBIN: GO_BIN, GOFLAGS: flags });
 }
 
-function run(command: string, args: string[], env: Record<string, string> = {}): Promise<void> {
+function run(
+  command: string,
+  args: string[],
+  env: Record<string, string> = {},
+  cwd = TOOLS,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      cwd: TOOLS,
+      cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });

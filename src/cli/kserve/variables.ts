@@ -55,7 +55,7 @@ export const VARIABLES: readonly Variable[] = [
     ['AWS_ENDPOINT_URL_S3', YOU, 'the same, and wins', S3],
     ['AWS_REGION', 'EKS, Seldon', 'the region; corrected by what the store answers', S3],
     ['AWS_DEFAULT_REGION', ANNOTATION, 'the same, where `AWS_REGION` says nothing', S3],
-    ['AWS_CA_BUNDLE', ANNOTATION, 'a file of authorities that are trusted for S3, beside the usual ones', S3],
+    ['AWS_CA_BUNDLE', ANNOTATION, 'a file of authorities that are trusted for S3 and where its roles are assumed, beside the usual ones', S3],
     ['AWS_REQUEST_PAYER', YOU, '`requester`: the reader pays', S3],
     ['AWS_USE_DUALSTACK_ENDPOINT', YOU, "`true`: Amazon's endpoints that speak IPv6 too", S3],
     ['AWS_USE_FIPS_ENDPOINT', YOU, "`true`: Amazon's FIPS endpoints", S3],
@@ -93,7 +93,7 @@ export const VARIABLES: readonly Variable[] = [
     ['NODE_EXTRA_CA_CERTS', YOU, 'the same', 'Node'],
   ]),
   ...group('Proxies', [
-    ['HTTPS_PROXY', YOU, 'the proxy for `https://`; also in lower case, which wins', PROXY],
+    ['HTTPS_PROXY', YOU, 'the proxy for `https://`, with its credentials where it wants some (`user:password@` before the host, percent-encoded); also in lower case, which wins', PROXY],
     ['HTTP_PROXY', YOU, 'the proxy for `http://`; also in lower case, which wins', PROXY],
     ['ALL_PROXY', YOU, 'the proxy for both; also in lower case', PROXY],
     ['NO_PROXY', YOU, 'hosts, suffixes, addresses and blocks that are reached directly; also in lower case', PROXY],
