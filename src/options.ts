@@ -47,6 +47,8 @@ export interface FetchOptions {
   readonly manifest?: string | false;
   /** Files in the target that are not ours may be replaced. Default false: they are a `CONFLICT`. */
   readonly overwrite?: boolean;
+  /** Files that an earlier run of ours published and the source no longer has. `keep`: they stay, and are ours no more. Default `remove`. */
+  readonly stale?: 'remove' | 'keep';
   /** Milliseconds to wait for another run that holds the target. Default 600,000. */
   readonly lockTimeoutMs?: number;
   readonly onEvent?: Reporter;
@@ -73,6 +75,7 @@ export interface Settings {
   readonly netPolicy: NetPolicy;
   readonly manifest: string | false | undefined;
   readonly overwrite: boolean;
+  readonly stale: 'remove' | 'keep';
   readonly lockTimeoutMs: number;
   readonly report: Reporter;
   readonly signal: AbortSignal;
@@ -104,6 +107,7 @@ export function normalize(options: FetchOptions, registry: ResolverRegistry): Se
     netPolicy: options.netPolicy ?? 'default',
     manifest: options.manifest,
     overwrite: options.overwrite ?? false,
+    stale: options.stale ?? 'remove',
     lockTimeoutMs: whole('lockTimeoutMs', options.lockTimeoutMs ?? 600_000, 0),
     report: options.onEvent ?? (() => undefined),
     signal: options.signal ?? new AbortController().signal,
