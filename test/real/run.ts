@@ -15,6 +15,7 @@ import { shown } from './compare.ts';
 import { currentDocument, renderedDocument } from './compat-doc.ts';
 import { EXPLANATIONS } from './differences.ts';
 import { plainCases } from './plain.ts';
+import { randomCases } from './random.ts';
 import { Scene, type Case, type Programs } from './scene.ts';
 import { SERVERS, startServer, type ServerKind } from './servers.ts';
 import { openStore } from './store.ts';
@@ -49,7 +50,10 @@ for (const kind of SERVERS) {
   if (command.missing ?? python.missing) skip(kind, command.missing ?? python.missing ?? '');
   else await testServer(kind, command.path);
 }
-if (!positionals.length && !python.missing) await testPlainSources();
+if (!positionals.length && !python.missing) {
+  await testPlainSources();
+  await testRandomSources();
+}
 if (complete) {
   await check('every row of the table of differences is still shown by something', () => {
     const stale = EXPLANATIONS.filter(({ name }) => !shown.has(name)).map(({ name }) => name);
@@ -102,6 +106,19 @@ async function testPlainSources(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'model-fetch-real-'));
   try {
     for (const [name, body] of Object.entries(plainCases(programs, folder)))
+      if (name.includes(values.only)) await check(name, body);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function testRandomSources(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'model-fetch-real-'));
+  const kind = SERVERS.find(({ scheme }) => scheme === 'gs')!;
+  const { missing, path: command } = pathOf(kind.tool);
+  try {
+    const gcs = missing === undefined ? { kind, command, folder } : undefined;
+    for (const [name, body] of Object.entries(randomCases(seeds.at(-1)!, gcs)))
       if (name.includes(values.only)) await check(name, body);
   } finally {
     rmSync(folder, { recursive: true, force: true });
