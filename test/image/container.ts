@@ -1,5 +1,13 @@
 /** A container as a kubelet would start it from its specification, in an unpacked image: mounts, user, limits, `/dev` of its own. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeCgroup, type Cgroup, type Limits } from './cgroup.ts';
 import { start, type Ran } from './process.ts';
@@ -48,6 +56,7 @@ mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for device in null zero random urandom; do : > "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"; done
 : > "$root/dev/termination-log"; mount --bind "$log" "$root/dev/termination-log"
 count=$1; shift
+mount --bind /etc/hosts "$root/etc/hosts"
 mount -o remount,bind,ro "$root"
 while [ "$count" -gt 0 ]; do
   mount --bind "$1" "$root$2"
@@ -63,6 +72,9 @@ export async function runContainer(container: ContainerRun): Promise<ContainerEn
   const { rootfs, limits, terminationLog, mounts, uid, gid, groups = [] } = container;
   const points = ['/proc', '/dev', ...mounts.map(({ at }) => at)];
   const made = points.flatMap((at) => makePoint(rootfs, at));
+  const hosts = join(rootfs, 'etc/hosts');
+  const ownHosts = existsSync(hosts);
+  if (!ownHosts) writeFileSync(hosts, '');
   writeFileSync(terminationLog, '');
   chmodSync(terminationLog, 0o666);
   const group: Cgroup | { readonly missing: string } | undefined = limits && makeCgroup(limits);
@@ -91,6 +103,7 @@ export async function runContainer(container: ContainerRun): Promise<ContainerEn
   } finally {
     if (group && 'remove' in group) await group.remove();
     for (const folder of made.reverse()) rmdirSync(folder);
+    if (!ownHosts) rmSync(hosts);
   }
 }
 
