@@ -38,12 +38,12 @@ async function starve({ image, volume }: Scene): Promise<string | undefined> {
   const { uid, gid } = imageFacts();
   const ended = await runContainer({
     rootfs: image.rootfs,
-    command: [...ENTRYPOINT, '--help'],
+    command: [ENTRYPOINT[0]!, '--eval', 'Buffer.alloc(300e6, 1)'],
     env: {},
     mounts: [],
     uid,
     gid,
-    limits: { memory: 16 * MIB, cpu: 1 },
+    limits: { memory: SMALL, cpu: 1 },
     terminationLog: join(volume, 'termination-log'),
   });
   if (ended.unlimited !== undefined) return ended.unlimited;
