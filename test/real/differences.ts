@@ -202,16 +202,18 @@ export const EXPLANATIONS: readonly Explanation[] = [
     compat: 'as KServe',
     explains: ({ kind }) => kind === 'linked by KServe',
   },
+  {
+    name: 'Zstandard archives',
+    schemes: ['s3', 'gs', 'http', 'file', 'pvc'],
+    kserve: 'leaves a `.tar.zst` as it is',
+    ours: 'unpacks it like any other archive, and fails if it is none',
+    reason: '`--unpack never` keeps archives as they are.',
+    compat: 'as KServe',
+    explains: ({ kind, uri, traits }) =>
+      ['only ours', 'only KServe', 'only we failed'].includes(kind) &&
+      (uri.endsWith('.tar.zst') || traits?.includes('Zstandard archives') === true),
+  },
   ...fromTraits([
-    {
-      name: 'Zstandard archives',
-      schemes: ['s3', 'gs', 'http', 'file', 'pvc'],
-      kserve: 'leaves a `.tar.zst` as it is',
-      ours: 'unpacks it like any other archive, and fails if it is none',
-      reason: '`--unpack never` keeps archives as they are.',
-      compat: 'as KServe',
-      kinds: ['only ours', 'only KServe', 'only we failed'],
-    },
     {
       name: 'endings in capitals',
       schemes: ['s3', 'gs', 'http', 'file', 'pvc'],
