@@ -46,6 +46,8 @@ export interface Entry {
   /** Decoded after verification. */
   readonly encoding?: 'gzip' | 'jwe';
   readonly archive?: ArchiveFact;
+  /** The name that tells whether it is an archive, where that is not its own; empty: it is none. For older contracts only. */
+  readonly named?: string;
   /** What the fetcher needs to find the entry again (an object key, say). Plain data, never a secret. */
   readonly source?: string;
 }
@@ -125,6 +127,8 @@ export interface Fetcher extends Partial<AsyncDisposable> {
   readonly revision?: string;
   /** The URI names one file, not a folder: patterns that choose among the files of a folder do not apply. */
   readonly single?: boolean;
+  /** A platform's patterns are held against the first segment of a path alone. For older contracts only. */
+  readonly patternsBy?: 'top';
   /** Every file, in a stable order. Nothing to list is `NOT_FOUND`, thrown here or by `resolve`. */
   list(options?: CallOptions): AsyncIterable<Entry>;
   /**

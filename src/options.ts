@@ -56,6 +56,8 @@ export interface FetchOptions {
   readonly boot?: string | false;
   /** Files in the target that are not ours may be replaced. Default false: they are a `CONFLICT`. */
   readonly overwrite?: boolean;
+  /** Files that an earlier run of ours published and the source no longer has. `keep`: they stay, and are ours no more. Default `remove`. */
+  readonly stale?: 'remove' | 'keep';
   /** Milliseconds to wait for another run that holds the target. Default 600,000. */
   readonly lockTimeoutMs?: number;
   readonly onEvent?: Reporter;
@@ -85,6 +87,7 @@ export interface Settings {
   /** The present boot of the kernel, where it can be read. */
   readonly boot: string | undefined;
   readonly overwrite: boolean;
+  readonly stale: 'remove' | 'keep';
   readonly lockTimeoutMs: number;
   readonly report: Reporter;
   readonly signal: AbortSignal;
@@ -118,6 +121,7 @@ export function normalize(options: FetchOptions, registry: ResolverRegistry): Se
     fsync: options.fsync ?? 'auto',
     boot: options.boot === false ? undefined : (options.boot ?? bootId()),
     overwrite: options.overwrite ?? false,
+    stale: options.stale ?? 'remove',
     lockTimeoutMs: whole('lockTimeoutMs', options.lockTimeoutMs ?? 600_000, 0),
     report: options.onEvent ?? (() => undefined),
     signal: options.signal ?? new AbortController().signal,

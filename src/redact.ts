@@ -12,13 +12,53 @@ const BARE_TOKEN =
 const SIGV4 =
   /\b(aws4-hmac-sha256)(\s+)(?:(?:credential|signedheaders|signature)=[^\s,"']+[\s,]*)+/gi;
 const AUTHORIZATION = /\b(bearer|basic|aws4-hmac-sha256)(\s+)[^\s,;"'][^\s"']*/gi;
+/**
+ * The last words of names that secrets go by, in a variable, a field or a flag: `AWS_SECRET_ACCESS_KEY`, `clientSecret`. A
+ * name with something after them is another thing (`TOKEN_FILE` names a file).
+ */
+const SECRET_WORD = String.raw`(?:(?:secret|private|account|signing|encryption|api|shared)[-_]?(?:access[-_]?)?key|storage[-_]?access[-_]?key|secret|password|passwd|passphrase|pwd|token|credentials?)`;
+/** `NAME=value` and `--name=value`, quoted or not, to the next space. Parameters of URLs are seen to before. */
+const ASSIGNMENT = new RegExp(
+  String.raw`(?<![?&;\w-])([\w-]{0,60}${SECRET_WORD}\s?=\s?)("[^"]*"?|'[^']*'?|[^\s"'\\]+)`,
+  'gi',
+);
+/** The beginning of `"name": "value"` in JSON or Python, also where that text is quoted itself, and its quotes escaped. */
+const FIELD = new RegExp(
+  String.raw`((\\{0,3})["'])[\w.-]{0,60}${SECRET_WORD}\1\s{0,9}:\s{0,9}\2(["'])`,
+  'gi',
+);
 
 /** `text` with every secret it is known to hold replaced by `REDACTED`. */
 export function redactText(text: string): string {
-  return text
+  return withoutFields(text)
     .replace(USERINFO, '$1REDACTED@')
     .replace(SECRET_PARAMETER, '$1REDACTED')
     .replace(SIGV4, '$1$2REDACTED')
     .replace(AUTHORIZATION, '$1$2REDACTED')
-    .replace(BARE_TOKEN, 'REDACTED');
+    .replace(BARE_TOKEN, 'REDACTED')
+    .replace(ASSIGNMENT, '$1REDACTED');
+}
+
+/** Values of secret fields replaced. What was JSON stays JSON. */
+function withoutFields(text: string): string {
+  let shown = '';
+  let from = 0;
+  FIELD.lastIndex = 0;
+  for (let start = FIELD.exec(text); start; start = FIELD.exec(text)) {
+    shown += `${text.slice(from, FIELD.lastIndex)}REDACTED`;
+    from = endOfQuoted(text, FIELD.lastIndex, start[3]!, start[2]!.length);
+    FIELD.lastIndex = from;
+  }
+  return shown + text.slice(from);
+}
+
+/** Where the quoted text that goes on at `from` ends: at a quote with as many backslashes as it was begun with, or in the middle. */
+function endOfQuoted(text: string, from: number, quote: string, backslashes: number): number {
+  for (let at = text.indexOf(quote, from); at !== -1; at = text.indexOf(quote, at + 1)) {
+    let run = 0;
+    while (at - run > from && text[at - run - 1] === '\\') run++;
+    // A backslash that belongs to the value is written with twice as many as a quote is escaped with, and one more each time.
+    if (run % (2 * (backslashes + 1)) === backslashes) return at - backslashes;
+  }
+  return text.length;
 }

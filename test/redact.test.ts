@@ -33,6 +33,17 @@ const FORMS: Record<string, string> = {
   'a GitHub token': `ghp_${'a1B2c3D4e5'.repeat(4)}`,
   'a Google token': `ya29.a0${CANARY}AbCd`,
   'a JWT': `eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl`,
+  'a variable': `AWS_SECRET_ACCESS_KEY=${CANARY} is not right`,
+  'a variable, quoted': `export MODEL_PASSWORD="two ${CANARY} words" HF_TOKEN='${CANARY}'`,
+  'a variable with what URLs treat as ends': `PASSWORD=a&${CANARY};${CANARY},${CANARY}`,
+  'an account key': `AZURE_STORAGE_ACCESS_KEY=${CANARY}`,
+  'a flag': `curl --api-key=${CANARY}`,
+  'a setting': `aws_session_token = ${CANARY}`,
+  'a field of JSON': `{"user":"a","password":"${CANARY}","secret_access_key": "${CANARY}"}`,
+  'a field of JSON with escapes': `{"private_key":"-----BEGIN\\n\\"${CANARY}","a":1}`,
+  'a field of JSON in JSON': JSON.stringify({ body: JSON.stringify({ clientSecret: CANARY }) }),
+  "a field in Python's form": `{'access_token': '${CANARY}'}`,
+  'a field that was cut short': `Unexpected end of {"secret_key":"${CANARY}`,
   'a URL twice': `https://u:${CANARY}@a/ redirected to https://u:${CANARY}@b/?sig=${CANARY}`,
 };
 
@@ -63,8 +74,18 @@ suite('redactText', () => {
       'pvc://claim/path',
       '/mnt/models/keys/signature.txt',
       'monkey=1',
+      'AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token and tokens=3',
+      '{"tokenizer":"fast","token_type_ids":"x","bytes":3}',
+      'invalid token: expired; the password is wrong',
+      'set AWS_SECRET_ACCESS_KEY, or MODEL_FETCH_S3_SSE_C_KEY_FILE=/path',
     ])
       assert.equal(redactText(text), text);
+  });
+
+  test('leaves JSON that still can be read', () => {
+    const inner = JSON.stringify({ token: 'a"b\\', next: [1] });
+    const shown = JSON.parse(redactText(JSON.stringify({ password: 'x\n"y', inner }))) as object;
+    assert.deepEqual(shown, { password: 'REDACTED', inner: '{"token":"REDACTED","next":[1]}' });
   });
 
   test('is quick, whatever a server may send', () => {
@@ -76,6 +97,10 @@ suite('redactText', () => {
       'eyJaaaaaaaa-',
       'eyJaaaaaaaa.',
       'hf_aaaa-',
+      'secret',
+      'token=',
+      'a"token":"',
+      '"token":"\\',
       'ya29.',
     ];
     for (const text of [

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { EXIT_STATUS, ModelFetchError, asModelFetchError } from '../errors.ts';
 import { redactText } from '../redact.ts';
 import { oneLine, palette } from './format.ts';
+import { redactedJson } from './log.ts';
 
 export interface Failure {
   readonly code: string;
@@ -60,6 +61,32 @@ export function failureLine(failure: Failure, color = false): string {
     ...(place.length > 0 ? [`(${oneLine(place.join(' '))})`] : []),
     ...(failure.hint === undefined ? [] : [`${paint.cyan('hint:')} ${oneLine(failure.hint)}`]),
   ].join(' ');
+}
+
+/**
+ * The last record of a JSON log, in at most `most` bytes: what a person looks for comes first, since the same line is the
+ * termination message that `kubectl describe` shows. `now`: milliseconds since the epoch.
+ */
+export function failureRecord(failure: Failure, now: number, most: number): string {
+  const { code, message, hint, uri, path, exit } = failure;
+  const time = new Date(now).toISOString();
+  for (let each = most; ; each = Math.floor(each / 2)) {
+    const [msg, advice, from, file] = [message, hint, uri, path].map(
+      (text) => text && shortened(redactText(text), each),
+    );
+    const texts = { level: 'error', code, msg, hint: advice, uri: from, file };
+    const line = redactedJson({ ...texts, exit, event: 'error', time });
+    if (Buffer.byteLength(line) <= most) return line;
+  }
+}
+
+/** At most `most` bytes of UTF-8, cut between characters, never inside one. */
+export function shortened(text: string, most: number, end = '…'): string {
+  const buffer = Buffer.from(text);
+  if (buffer.length <= most) return text;
+  let stop = Math.max(0, most - Buffer.byteLength(end));
+  while (stop > 0 && (buffer[stop]! & 0xc0) === 0x80) stop--;
+  return `${buffer.toString('utf8', 0, stop)}${end}`;
 }
 
 /** What `--output json` prints instead of a result. */

@@ -2,7 +2,7 @@
 import type { ResolverRegistry } from '../registry.ts';
 import type { CommandRun, Context, Host } from './context.ts';
 import { compatFailure, compatOptions } from './compat.ts';
-import { describeFailure, failureJson, failureLine } from './failure.ts';
+import { describeFailure, failureJson, failureLine, failureRecord } from './failure.ts';
 import { REACHING, type CommandName } from './flags.ts';
 import { wantsColor } from './format.ts';
 import { splitCommand } from './grammar.ts';
@@ -11,7 +11,12 @@ import { redactedJson } from './log.ts';
 import { parseWords } from './program.ts';
 import { guess, openSession, type Session } from './session.ts';
 import { libraryEnv, libraryOptions, peek, settle, unknownVariables } from './settle.ts';
-import { terminationLogPath, writeTerminationLog } from './termination-log.ts';
+import {
+  MOST_LINE_BYTES,
+  terminationLine,
+  terminationLogPath,
+  writeTerminationLog,
+} from './termination-log.ts';
 
 const RUNS: Readonly<Record<Exclude<CommandName, 'help'>, () => Promise<{ run: CommandRun }>>> = {
   fetch: () => import('./commands/fetch.ts'),
@@ -86,7 +91,7 @@ function contextOf(
       signal,
     }),
     summarize: (summary) => {
-      noteTermination(host, session, redactedJson(summary));
+      noteTermination(host, session, terminationLine(redactedJson(summary)));
     },
   };
 }
@@ -153,12 +158,12 @@ function fail(host: Host, session: Session, error: unknown): number {
   screen.status('');
   if (out.json && !out.started) out.document(failureJson(failure));
   for (const line of failure.trace) log('debug', line);
-  noteTermination(host, session, failureLine(failure).slice('error: '.length));
-  if (style.logFormat === 'text') screen.line(failureLine(failure, style.color));
-  else {
-    const { code, message, uri, path, hint, exit } = failure;
-    log('error', message, { event: 'error', code, uri, file: path, hint, exit });
-  }
+  const json = style.logFormat === 'json';
+  const line = json
+    ? failureRecord(failure, Date.now(), MOST_LINE_BYTES)
+    : terminationLine(failureLine(failure));
+  noteTermination(host, session, line);
+  screen.line(json || !style.color ? line : failureLine(failure, true));
   return failure.exit;
 }
 

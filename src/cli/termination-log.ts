@@ -2,11 +2,12 @@
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { redactText } from '../redact.ts';
 import type { Env } from '../registry.ts';
+import { shortened } from './failure.ts';
 import { oneLine } from './format.ts';
 
 const DEFAULT_PATH = '/dev/termination-log';
-/** What the kubelet keeps. Source: Kubernetes, "Determine the Reason for Pod Failure". */
-const MOST_BYTES = 4096;
+/** What the kubelet keeps, less the newline. Source: Kubernetes, "Determine the Reason for Pod Failure". */
+export const MOST_LINE_BYTES = 4095;
 
 /** Where the line goes: what was asked for, else Kubernetes's file when we run there and may write it. */
 export function terminationLogPath(
@@ -24,16 +25,12 @@ export function terminationLogPath(
   }
 }
 
-/** Writes `line`, redacted and cut to 4096 bytes. */
-export function writeTerminationLog(path: string, line: string): void {
-  writeFileSync(path, cut(`${oneLine(redactText(line))}\n`));
+/** `text` as it may stand there: redacted, in one line, cut to what the kubelet keeps with the newline. */
+export function terminationLine(text: string): string {
+  return shortened(oneLine(redactText(text)), MOST_LINE_BYTES);
 }
 
-/** At most 4096 bytes of UTF-8, cut between characters, never inside one. */
-export function cut(text: string, most = MOST_BYTES): string {
-  const buffer = Buffer.from(text);
-  if (buffer.length <= most) return text;
-  let end = most - Buffer.byteLength('…\n');
-  while (end > 0 && (buffer[end]! & 0xc0) === 0x80) end--;
-  return `${buffer.toString('utf8', 0, end)}…\n`;
+/** Writes a line that `terminationLine` or `failureRecord` made. */
+export function writeTerminationLog(path: string, line: string): void {
+  writeFileSync(path, `${line}\n`);
 }

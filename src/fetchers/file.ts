@@ -5,10 +5,11 @@ import type { Explanation, Fetcher, Resolver } from '../fetcher.ts';
 import type { Ref } from '../ref.ts';
 import type { Env } from '../registry.ts';
 import { fromDirectory } from './from-directory.ts';
+import { asKserve } from './kserve-folder.ts';
 import { realPlace } from './local-path.ts';
 
 export interface FileOptions {
-  /** As KServe: names with a leading dot are left out, at the top of a folder only. */
+  /** As KServe, which looks at the top of a folder only. */
   readonly compat?: 'kserve';
 }
 
@@ -25,23 +26,13 @@ export function file(options: FileOptions = {}): Resolver {
       // A link at the root is the caller's own word, and pins what it leads to now.
       const real = await realPlace(path, ref.raw);
       const fetcher = fromDirectory({ uri: `file://${real}`, path: real, name: basename(path) });
-      const isFolder = options.compat !== undefined && (await lstat(real)).isDirectory();
-      return isFolder ? withoutHidden(fetcher) : fetcher;
+      return options.compat ? asKserve(fetcher, (await lstat(real)).isDirectory()) : fetcher;
     },
     async explain(ref): Promise<Explanation> {
       return {
         parts: { path: await pathOf(ref) },
         credentials: 'none; the permissions of the file system',
       };
-    },
-  };
-}
-
-function withoutHidden(fetcher: Fetcher): Fetcher {
-  return {
-    ...fetcher,
-    async *list(call) {
-      for await (const entry of fetcher.list(call)) if (!entry.path.startsWith('.')) yield entry;
     },
   };
 }

@@ -6,6 +6,7 @@ import type { Call, GcsApi, GcsConnection } from './gcs-api.ts';
 import { orAborted, type Token } from './gcs-credentials.ts';
 import { isPlaceholder, mediaUrl, toEntry, type GcsObject } from './gcs-entry.ts';
 import { gcsError } from './gcs-errors.ts';
+import { kserveEntries } from './gcs-kserve.ts';
 import { formatGcsRef, type GcsRef } from './gcs-ref.ts';
 
 /** Page by page, in the order of the listing. A server that gives a page twice would go on for ever: refused. */
@@ -44,6 +45,8 @@ export interface GcsFetcherParts {
   readonly ref: GcsRef;
   /** The one object, when it is one. */
   readonly object: GcsObject | undefined;
+  /** As KServe lists. */
+  readonly compat: 'kserve' | undefined;
   /** Of the run; a call may bring its own. */
   readonly signal: AbortSignal;
 }
@@ -62,17 +65,17 @@ export class GcsFetcher implements Fetcher {
   }
 
   async *list(options: CallOptions = {}): AsyncGenerator<Entry> {
-    const { api, object: only, ref } = this.#parts;
+    const { api, object: only, ref, compat } = this.#parts;
     if (only) {
       yield toEntry(only, posix.basename(only.name));
       return;
     }
     const { bucket, name: prefix } = ref;
     let files = 0;
-    for await (const object of objectsUnder(api, bucket, prefix, this.#call(options))) {
-      if (isPlaceholder(object)) continue;
+    const listing = () => objectsUnder(api, bucket, prefix, this.#call(options));
+    for await (const entry of (compat ? kserveEntries : entries)(listing, prefix)) {
       files++;
-      yield toEntry(object, object.name.slice(prefix.length));
+      yield entry;
     }
     if (files === 0)
       throw new ModelFetchError('NOT_FOUND', `there is nothing in ${this.uri}`, {
@@ -162,4 +165,12 @@ export class GcsFetcher implements Fetcher {
   #call(options: CallOptions): Call {
     return { uri: this.uri, signal: options.signal ?? this.#parts.signal };
   }
+}
+
+async function* entries(
+  listing: () => AsyncIterable<GcsObject>,
+  prefix: string,
+): AsyncGenerator<Entry> {
+  for await (const object of listing())
+    if (!isPlaceholder(object)) yield toEntry(object, object.name.slice(prefix.length));
 }

@@ -13,6 +13,8 @@ export interface GcsOptions extends CredentialOptions {
   readonly emulator?: string;
   /** Project that pays for requester-pays buckets. */
   readonly userProject?: string;
+  /** As KServe, oddities and all. */
+  readonly compat?: 'kserve';
 }
 
 /** The options that `env` stands for. Throws `INVALID_OPTION`. */
@@ -43,6 +45,7 @@ export function optionsFrom(env: Env): GcsOptions {
       metadataHost: env['GCE_METADATA_HOST'] || env['GCE_METADATA_IP'] || METADATA_ADDRESS,
     }),
     ...(userProject !== undefined && { userProject }),
+    ...(env['MODEL_FETCH_COMPAT'] === 'kserve' && { compat: 'kserve' }),
   };
 }
 

@@ -31,10 +31,8 @@ export function gcs(options: GcsOptions = {}): Resolver {
   return {
     async resolve(ref, context) {
       const wanted = parseGcsRef(ref);
-      return resolveGcs(wanted, await connect(context), {
-        uri: formatGcsRef(wanted),
-        signal: context.signal,
-      });
+      const call = { uri: formatGcsRef(wanted), signal: context.signal };
+      return resolveGcs(wanted, await connect(context), call, options.compat);
     },
     async explain(ref, context) {
       const { bucket, name, generation } = parseGcsRef(ref);
@@ -71,16 +69,22 @@ async function open(options: GcsOptions, http: HttpClient): Promise<GcsConnectio
  * directory wins, as in KServe's `_download_gcs` (its S3 does the opposite). Costs one request for a directory, two for
  * an object, none where the URI ends in `/`.
  */
-async function resolveGcs(ref: GcsRef, connection: GcsConnection, call: Call): Promise<Fetcher> {
+async function resolveGcs(
+  ref: GcsRef,
+  connection: GcsConnection,
+  call: Call,
+  compat: GcsOptions['compat'],
+): Promise<Fetcher> {
   const api = new GcsApi(connection);
   const fetcher = (found: GcsRef, object?: GcsObject): Fetcher =>
-    new GcsFetcher({ api, connection, ref: found, object, signal: call.signal });
+    new GcsFetcher({ api, connection, ref: found, object, signal: call.signal, compat });
   const { bucket, name } = ref;
+  if (name === '' && compat) throw wholeBucket(call.uri);
   if (name === '' || name.endsWith('/')) return fetcher(ref);
   let refused: ModelFetchError | undefined;
   if (ref.generation === undefined) {
     try {
-      if (await holdsFiles(api, bucket, `${name}/`, call))
+      if (await holdsFiles(api, bucket, `${name}/`, call, compat))
         return fetcher({ bucket, name: `${name}/` });
     } catch (error) {
       // Whoever may not list may still read the one object.
@@ -97,6 +101,17 @@ async function resolveGcs(ref: GcsRef, connection: GcsConnection, call: Call): P
   }
 }
 
+function wholeBucket(uri: string): ModelFetchError {
+  return new ModelFetchError(
+    'NOT_FOUND',
+    'KServe fetches no whole bucket of Google Cloud Storage',
+    {
+      uri,
+      hint: 'Name a directory, or leave --compat kserve out.',
+    },
+  );
+}
+
 function isDenial(error: unknown): error is ModelFetchError {
   return (
     error instanceof ModelFetchError &&
@@ -109,8 +124,9 @@ async function holdsFiles(
   bucket: string,
   prefix: string,
   call: Call,
+  compat: GcsOptions['compat'],
 ): Promise<boolean> {
   for await (const object of objectsUnder(api, bucket, prefix, call, 10))
-    if (!isPlaceholder(object)) return true;
+    if (compat || !isPlaceholder(object)) return true;
   return false;
 }

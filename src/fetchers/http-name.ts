@@ -4,7 +4,6 @@ import { dispositionName } from '../http/content-disposition.ts';
 /** Names that say what a file is: archives, and the formats model servers read. */
 const KNOWN =
   /\.(?:tar|tgz|tbz2?|txz|tar\.\w+|gz|zip|zst|bz2|xz|onnx|pt|pth|pkl|pickle|joblib|bst|ubj|json|bin|h5|keras|hdf5|pb|pmml|txt|model|safetensors|gguf|ggml|tflite|engine|plan|mar|cbm|lgb|msgpack|npz|npy|parquet|xml)$/i;
-const ARCHIVE = /\.(?:zip|tar|tgz|taz|tz|tbz2|txz|tar\.\w+)$/i;
 /** Of a path segment on the usual file systems. */
 const MAX_BYTES = 255;
 const FALLBACK = 'model';
@@ -23,15 +22,6 @@ export function fileName(url: URL, contentDisposition: string | undefined): stri
     fromPath ??
     FALLBACK
   );
-}
-
-/**
- * As KServe names it: the last segment of the path as it is written, whatever the server says. Archives are named as usual,
- * for their name does not outlast the unpacking.
- */
-export function kserveName(url: URL): string {
-  const usual = fileName(url, undefined);
-  return ARCHIVE.test(usual) ? usual : url.pathname.split('/').at(-1) || usual;
 }
 
 /** The last segment, on any system; undefined when nothing usable is left. */

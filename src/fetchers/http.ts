@@ -20,7 +20,8 @@ import { redactText } from '../redact.ts';
 import type { Ref } from '../ref.ts';
 import type { Env } from '../registry.ts';
 import { checkedHeaders, headersFromEnv } from './http-headers.ts';
-import { fileName, kserveName } from './http-name.ts';
+import { kserveEntry } from './http-kserve.ts';
+import { fileName } from './http-name.ts';
 import { answerFailure, probe, SIGNATURE, type Probed, type ProbeRequest } from './http-probe.ts';
 
 export interface HttpOptions {
@@ -28,7 +29,7 @@ export interface HttpOptions {
   readonly headers?: (hostname: string) => Readonly<Record<string, string>> | undefined;
   /** Certificates, proxy and reach, when they differ from the run's. */
   readonly transport?: Transport;
-  /** Name the file as KServe does: by the URL alone, escapes and all. */
+  /** As KServe: the URL alone names the file and says what it is, and the answer's type must fit. */
   readonly compat?: 'kserve';
 }
 
@@ -52,8 +53,12 @@ export function http(options: HttpOptions = {}): Resolver {
         http: context.http,
         signal: context.signal,
       };
-      const name = options.compat ? kserveName : fileName;
-      return new HttpFetcher(target, request, await probe(request), name);
+      const probed = await probe(request);
+      const type = probed.headers['content-type'];
+      const file = options.compat
+        ? kserveEntry(ref.raw, type)
+        : { path: fileName(request.url, probed.headers['content-disposition']) };
+      return new HttpFetcher(target, request, probed, file);
     },
     explain: (ref) => Promise.resolve(explained(ref, options)),
   };
@@ -123,16 +128,15 @@ class HttpFetcher implements Fetcher {
   #doubted = false;
   #probing: Promise<Probed> | undefined;
 
-  constructor(target: Target, request: ProbeRequest, probed: Probed, name: typeof fileName) {
+  constructor(target: Target, request: ProbeRequest, probed: Probed, file: Entry) {
     this.uri = target.uri;
     if (probed.etag !== undefined) this.revision = probed.etag;
     this.#request = request;
     this.#pinned = probed;
     this.#location = probed.location;
-    const path = name(request.url, probed.headers['content-disposition']);
-    refuseWebPage(path, probed, this.uri);
+    refuseWebPage(file.path, probed, this.uri);
     this.#entry = {
-      path,
+      ...file,
       ...(probed.size !== undefined && { size: probed.size }),
       ...(probed.version !== undefined && { version: probed.version }),
       ...(target.digests.length > 0 && { digests: target.digests }),

@@ -1,5 +1,5 @@
 /** `pvc://claim/path`: a folder of a persistent volume claim, through its mount, and never out of it. */
-import { stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { ModelFetchError } from '../errors.ts';
 import type { Fetcher, Resolver } from '../fetcher.ts';
@@ -7,6 +7,7 @@ import type { Ref } from '../ref.ts';
 import type { Env } from '../registry.ts';
 import { decode, decodedIfOnlyThatExists } from './file.ts';
 import { fromDirectory } from './from-directory.ts';
+import { asKserve } from './kserve-folder.ts';
 import { isWithin, realPlace } from './local-path.ts';
 
 export interface PvcOptions {
@@ -14,6 +15,8 @@ export interface PvcOptions {
   readonly claims?: Readonly<Record<string, string>>;
   /** Where a claim that is not among them may be, the likeliest first. Default: the usual mounts in a pod. */
   readonly usualMounts?: (claim: string) => readonly string[];
+  /** As KServe, where it copies a claim instead of mounting it. */
+  readonly compat?: 'kserve';
 }
 
 /** A folder a claim, as here and in ModelMesh (`/pvc_mounts`), or KServe's one mount for the only claim. */
@@ -21,10 +24,13 @@ const usual = (claim: string) => [`/mnt/pvc/${claim}`, `/pvc_mounts/${claim}`, '
 
 /** `MODEL_FETCH_PVC`: `claim=/path`, several with commas between them. */
 export function fromEnv(env: Env): Resolver {
-  return pvc({ claims: parseClaims(env['MODEL_FETCH_PVC'] ?? '') });
+  return pvc({
+    claims: parseClaims(env['MODEL_FETCH_PVC'] ?? ''),
+    ...(env['MODEL_FETCH_COMPAT'] === 'kserve' && { compat: 'kserve' }),
+  });
 }
 
-export function pvc({ claims = {}, usualMounts = usual }: PvcOptions = {}): Resolver {
+export function pvc({ claims = {}, usualMounts = usual, compat }: PvcOptions = {}): Resolver {
   const placesOf = (claim: string) =>
     Object.hasOwn(claims, claim) ? [claims[claim]!] : usualMounts(claim);
   return {
@@ -35,13 +41,14 @@ export function pvc({ claims = {}, usualMounts = usual }: PvcOptions = {}): Reso
       const sub = await decodedIfOnlyThatExists(path, (one) => join(mount, one));
       const real = await realPlace(join(mount, sub), ref.raw);
       if (!isWithin(real, mount)) throw leaves(ref, claim);
-      return fromDirectory({
+      const fetcher = fromDirectory({
         uri: `pvc://${claim}${path}`,
         path: real,
         name: basename(sub),
         within: mount,
         outside: 'REFUSED',
       });
+      return compat ? asKserve(fetcher, (await lstat(real)).isDirectory()) : fetcher;
     },
     async explain(ref) {
       const { claim, path } = parse(ref);

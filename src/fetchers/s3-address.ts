@@ -40,6 +40,11 @@ export function parseS3(ref: Ref): S3Address {
   return { bucket, key, versionId };
 }
 
+/** As KServe, which takes what follows `?` or `#` for a query or a fragment. */
+export function kserveAddress(address: S3Address): S3Address {
+  return { ...address, key: address.key.replace(/[?#].*$/s, '') };
+}
+
 /** The URI of `address`, in its one form. */
 export function formatS3(address: S3Address): string {
   const version = address.versionId === undefined ? '' : `?versionId=${address.versionId}`;

@@ -1,7 +1,7 @@
 /** `s3://bucket/key-or-prefix`, and `s3a://` for the same. Loading this file loads the AWS SDK. */
 import type { Explanation, HttpClient, Resolver } from '../fetcher.ts';
 import type { Env } from '../registry.ts';
-import { parseS3 } from './s3-address.ts';
+import { kserveAddress, parseS3 } from './s3-address.ts';
 import { S3Access } from './s3-client.ts';
 import { credentialSource } from './s3-explain.ts';
 import { openS3 } from './s3-fetcher.ts';
@@ -35,7 +35,10 @@ function resolver(options: S3Options, env: Env): Resolver {
   return {
     resolve: (ref, context) =>
       // Parsed inside the promise: what is wrong with a URI is a rejection.
-      Promise.resolve().then(() => openS3(accessTo(context.http), parseS3(ref), context.signal)),
+      Promise.resolve().then(() => {
+        const address = options.compat ? kserveAddress(parseS3(ref)) : parseS3(ref);
+        return openS3(accessTo(context.http), address, context.signal);
+      }),
     async explain(ref, context): Promise<Explanation> {
       const { bucket, key, versionId } = parseS3(ref);
       const style = options.addressing ?? (options.endpoint === undefined ? 'virtual' : 'path');

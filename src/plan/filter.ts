@@ -15,14 +15,20 @@ type Matches = (path: string) => boolean;
  */
 export function makeFilter(
   { include, exclude, patterns }: Pick<Settings, 'include' | 'exclude'> & Partial<Settings>,
-  source: { readonly single?: boolean } = {},
+  source: { readonly single?: boolean; readonly patternsBy?: 'top' } = {},
 ): Matches {
   const platform = source.single === true ? undefined : patterns;
-  const included = include.length > 0 ? include.map(glob) : (platform?.allow ?? []).map(fnmatch);
-  const excluded = exclude.length > 0 ? exclude.map(glob) : (platform?.ignore ?? []).map(fnmatch);
+  const pattern = source.patternsBy === 'top' ? topOnly : fnmatch;
+  const included = include.length > 0 ? include.map(glob) : (platform?.allow ?? []).map(pattern);
+  const excluded = exclude.length > 0 ? exclude.map(glob) : (platform?.ignore ?? []).map(pattern);
   return (path) =>
     (included.length === 0 || included.some((matches) => matches(path))) &&
     !excluded.some((matches) => matches(path));
+}
+
+function topOnly(pattern: string): Matches {
+  const matches = fnmatch(pattern);
+  return (path) => matches(path.split('/', 1)[0]!);
 }
 
 function glob(pattern: string): Matches {

@@ -151,7 +151,7 @@ async function planEntry(
 function isArchive(entry: Entry, sole: boolean, unpack: Unpack): boolean {
   if (unpack === 'never') return false;
   const named = unpack === 'kserve' ? unpackedByKserve : namedLikeArchive;
-  return entry.archive !== undefined || (sole && named(basename(entry.path)));
+  return entry.archive !== undefined || (sole && named(entry.named ?? basename(entry.path)));
 }
 
 function sameContent(previous: ManifestEntry, entry: Entry): boolean {

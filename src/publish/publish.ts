@@ -33,6 +33,8 @@ export interface Intent {
   readonly staging: string;
   /** Where the manifest goes; null: nowhere. */
   readonly manifest: string | null;
+  /** Step (4) removes only what stands in the way. */
+  readonly keepStale?: boolean;
 }
 
 export interface Paths {
@@ -75,7 +77,7 @@ async function finish(paths: Paths, intent: Intent): Promise<number> {
     retire(intent.manifest, retired); // (3)
     dropOther(join(paths.own, 'manifest.jsonl'), intent.manifest);
     const touched = new Set<string>([paths.target]);
-    removed = await removeStale(paths.target, retired, next, touched); // (4)
+    removed = await removeStale(paths.target, retired, next, touched, intent.keepStale); // (4)
     // A crash of the kernel may have lost staged files: the manifest names its boot, and the next look finds them missing.
     if (existsSync(join(staging, 'trees'))) layTrees(join(staging, 'trees'), paths.target, touched); // (5)
     await syncDirectories([...touched].filter(isDirectory));
@@ -107,14 +109,16 @@ async function removeStale(
   retired: string,
   next: string,
   touched: Set<string>,
+  keepStale = false,
 ): Promise<number> {
   const old = await readManifest(retired);
   if (!old) return 0;
   const coming = await readManifest(next);
+  const inTheWay = keepStale ? clashesWith(coming?.files.keys() ?? []) : () => true;
   let removed = 0;
   const emptied = new Set<string>();
   for (const path of old.files.keys()) {
-    if (coming?.files.has(path) || !isWithinFolders(target, path)) continue;
+    if (coming?.files.has(path) || !inTheWay(path) || !isWithinFolders(target, path)) continue;
     const file = join(target, path);
     // Also when it is gone already: an earlier attempt may not have come to its folder.
     emptied.add(dirname(path));
@@ -127,6 +131,19 @@ async function removeStale(
     if (!staying.has(path) && isWithinFolders(target, path)) emptied.add(path);
   for (const folder of emptied) removeEmptyFolders(target, folder, touched);
   return removed;
+}
+
+/** Whether a file of that path cannot stay beside those: one is a folder of the other. */
+function clashesWith(paths: Iterable<string>): (path: string) => boolean {
+  const files = new Set(paths);
+  const folders = new Set([...files].flatMap(foldersOf));
+  return (path) => folders.has(path) || foldersOf(path).some((folder) => files.has(folder));
+}
+
+function foldersOf(path: string): string[] {
+  const folders: string[] = [];
+  for (let at = dirname(path); at !== '.'; at = dirname(at)) folders.push(at);
+  return folders;
 }
 
 /** Whether no link leads to `path`: behind one, and above the target, nothing is ours to remove. */

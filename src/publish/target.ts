@@ -32,6 +32,8 @@ export interface Target extends AsyncDisposable {
 export interface TargetOptions {
   readonly manifest: string | false | undefined;
   readonly lockTimeoutMs: number;
+  /** What the new model no longer has stays, but for what stands in its way. Default false. */
+  readonly keepStale?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -73,7 +75,8 @@ export async function openTarget(dest: string, options: TargetOptions): Promise<
     }
     const read = manifestPath === undefined ? undefined : await readManifest(manifestPath);
     const staging = await Staging.open(join(paths.own, 'staging'));
-    return new OpenTarget(paths, manifestPath, read, staging, release, made);
+    const how = { manifest: manifestPath, keepStale: options.keepStale === true };
+    return new OpenTarget(paths, how, read, staging, release, made);
   } catch (error) {
     release();
     throw error;
@@ -101,11 +104,12 @@ class OpenTarget implements Target {
   readonly ours: ReadonlyMap<string, ManifestFile>;
   readonly damaged: boolean;
   readonly staging: Staging;
+  readonly #keepStale: boolean;
   #keepStaging = true;
 
   constructor(
     paths: Paths,
-    manifestPath: string | undefined,
+    { manifest, keepStale }: { manifest: string | undefined; keepStale: boolean },
     read: Awaited<ReturnType<typeof readManifest>>,
     staging: Staging,
     release: () => void,
@@ -114,7 +118,8 @@ class OpenTarget implements Target {
     this.#paths = paths;
     this.#release = release;
     this.#made = made;
-    this.manifestPath = manifestPath;
+    this.manifestPath = manifest;
+    this.#keepStale = keepStale;
     this.current = read?.header && { ...read, header: read.header };
     this.damaged = read !== undefined && read.header === undefined;
     this.ours = read?.files ?? new Map<string, ManifestFile>();
@@ -130,6 +135,7 @@ class OpenTarget implements Target {
     const removed = await publish(this.#paths, {
       staging: this.staging.id,
       manifest: this.manifestPath ?? null,
+      ...(this.#keepStale && { keepStale: true }),
     });
     this.#keepStaging = false;
     return removed;

@@ -9,7 +9,7 @@ import { syncFiles } from '../publish/durable.ts';
 import { inOrder } from '../transfer/in-order.ts';
 import { localBytes } from '../transfer/place-local.ts';
 import type { Source } from '../transfer/source.ts';
-import { archiveFormat } from '../unpack/format.ts';
+import { archiveFormat, formatForKserve } from '../unpack/format.ts';
 import { defaultLimits, unpack, type ArchiveSource, type UnpackedFile } from '../unpack/unpack.ts';
 import { checkedStream } from '../verify/checked-stream.ts';
 import { bring, checkPlaced } from './bring.ts';
@@ -96,13 +96,15 @@ function formatOf(
   head: Uint8Array,
 ): ArchiveFormat | undefined {
   const { archive, path } = entry;
+  const name = entry.named ?? basename(path);
   const details = {
     uri: context.fetcher.uri,
     path,
     hint: 'Check what the source holds (an error page?), or pass --unpack never.',
   };
   try {
-    const format = archive?.format ?? archiveFormat(basename(path), head);
+    const told = context.unpack === 'kserve' ? formatForKserve : archiveFormat;
+    const format = archive?.format ?? told(name, head);
     if (format !== undefined || archive === undefined) return format;
   } catch (error) {
     throw new ModelFetchError('BAD_ARCHIVE', (error as Error).message, {

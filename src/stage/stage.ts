@@ -7,6 +7,7 @@ import type { ManifestFile } from '../publish/manifest.ts';
 import { Source } from '../transfer/source.ts';
 import { hiddenArchive, stageArchive, unpackLocal } from './archive.ts';
 import { bring } from './bring.ts';
+import { bringDecoded } from './decode.ts';
 import type { StageContext } from './context.ts';
 import { record, recordFile, sameBytes } from './record.ts';
 
@@ -45,10 +46,10 @@ async function stageFile(context: StageContext, item: PlanItem, source: Source):
   const { entry, id } = item;
   context.obstacles.check(
     entry.path,
-    (_, stats) => entry.size === undefined || stats.size === entry.size,
+    (_, stats) => entry.size === undefined || stats.size === entry.size || !!entry.encoding,
   );
   const file = context.staging.place(context.tree, entry.path);
-  const done = await bring(context, source, file);
+  const done = await (entry.encoding === 'gzip' ? bringDecoded : bring)(context, source, file);
   const format = item.sole && context.unpack === 'auto' ? hiddenArchive(entry, file) : undefined;
   if (format) {
     context.release(entry.path);

@@ -49,6 +49,7 @@ export async function stageTarget(
   const target = await openTarget(dest, {
     manifest: settings.manifest,
     lockTimeoutMs: settings.lockTimeoutMs,
+    keepStale: settings.stale === 'keep',
     signal,
   });
   const tally: Tally = { files: 0, bytes: 0, kept: 0, fetchedBytes: 0, retries: 0, verified: {} };

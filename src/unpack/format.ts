@@ -20,8 +20,24 @@ export function namedLikeArchive(name: string): boolean {
 
 /** Whether KServe would: it does not know zstd, and knows compressions behind `.tar` in lower case only. */
 export function unpackedByKserve(name: string): boolean {
+  if (/[^/]\.tar\.Z$/i.test(name)) return name.endsWith('.Z');
   if (!namedLikeArchive(name) || /zst$/i.test(name)) return false;
   return !/\.tar\.\w+$/i.test(name) || /\.(?:gz|bz2|xz)$/.test(name);
+}
+
+/** As KServe, which takes the name's word for what it is: a zip, or a tar of any compression but zstd. Throws `BAD_ARCHIVE`. */
+export function formatForKserve(name: string, head: Uint8Array): ArchiveFormat {
+  const format = byContent(head);
+  const fits = /\.zip$/i.test(name) ? format === 'zip' : format !== 'zip' && format !== 'tar.zst';
+  if (format && fits) return format;
+  throw new ModelFetchError(
+    'BAD_ARCHIVE',
+    `${showPath(name)} is not what it is called: it looks like ${format ?? looksLike(head)}`,
+    {
+      path: showPath(name),
+      hint: 'KServe fails on it too. Without --compat kserve the content decides.',
+    },
+  );
 }
 
 /**

@@ -218,7 +218,7 @@ suite('a model over HTTP', () => {
     assert.equal(ended.status, 143, ended.stderr);
     assert.ok(Date.now() - sent < 3000);
     assert.match(lastLine(ended.stderr), /^error: ABORTED stopped by SIGTERM/);
-    assert.match(await readFile(log, 'utf8'), /^ABORTED stopped by SIGTERM/);
+    assert.match(await readFile(log, 'utf8'), /^error: ABORTED stopped by SIGTERM/);
     const visible = await readdir(dest).catch(() => []);
     assert.deepEqual(
       visible.filter((name) => name !== '.model-fetch'),

@@ -2,8 +2,18 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { describeFailure, failureJson, failureLine } from '../../src/cli/failure.ts';
-import { cut, terminationLogPath, writeTerminationLog } from '../../src/cli/termination-log.ts';
+import {
+  describeFailure,
+  failureJson,
+  failureLine,
+  failureRecord,
+  shortened,
+} from '../../src/cli/failure.ts';
+import {
+  terminationLine,
+  terminationLogPath,
+  writeTerminationLog,
+} from '../../src/cli/termination-log.ts';
 import { ModelFetchError } from '../../src/errors.ts';
 import { folder } from './child.ts';
 
@@ -79,7 +89,7 @@ suite('the termination log', () => {
   });
   test('is one redacted line of at most 4096 bytes', async (t) => {
     const path = join(await folder(t), 'log');
-    writeTerminationLog(path, `a\nb https://u:hunter2@host/ ${'é'.repeat(4000)}`);
+    writeTerminationLog(path, terminationLine(`a\nb https://u:hunter2@host/ ${'é'.repeat(4000)}`));
     const written = await readFile(path);
     assert.ok(written.length <= 4096 && written.length > 4090, String(written.length));
     const text = new TextDecoder('utf-8', { fatal: true }).decode(written);
@@ -87,10 +97,21 @@ suite('the termination log', () => {
   });
   test('is cut between characters, never inside one', () => {
     for (let most = 10; most < 30; most++) {
-      const text = cut('aé漢😀'.repeat(20), most);
+      const text = shortened('aé漢😀'.repeat(20), most);
       assert.ok(Buffer.byteLength(text) <= most);
       assert.doesNotMatch(text, /\ufffd/);
     }
-    assert.equal(cut('short\n'), 'short\n');
+    assert.equal(shortened('short', 5), 'short');
+  });
+  test('stays JSON, with its code and status, however long the texts are', () => {
+    const long = { code: 'NOT_FOUND', message: '"é\n'.repeat(5000), hint: '\u0000'.repeat(5000) };
+    const line = failureRecord({ ...long, uri: 's3://b/m', exit: 10, trace: [] }, 0, 4095);
+    assert.ok(Buffer.byteLength(line) <= 4095);
+    const record = JSON.parse(line) as Record<string, unknown>;
+    assert.deepEqual(
+      [record['code'], record['uri'], record['exit'], record['time']],
+      ['NOT_FOUND', 's3://b/m', 10, '1970-01-01T00:00:00.000Z'],
+    );
+    assert.match(line, /^\{"level":"error","code":"NOT_FOUND","msg":"/);
   });
 });

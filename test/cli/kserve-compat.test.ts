@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { suite, test, type TestContext } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { tar } from '../support/archives.ts';
+import { startGcs } from '../servers/gcs.ts';
 import { startHttpServer } from '../servers/http.ts';
 import { startS3, type S3Server } from '../servers/s3.ts';
 import { folder, records } from './child.ts';
@@ -56,6 +57,7 @@ suite('an s3:// prefix', () => {
     ['s3://b/n', ['x'], ['x']],
     ['s3://b/one', ['one'], ['one']],
     ['s3://b/m/zero', ['zero'], []],
+    ['s3://b/one?x=1#y', [], ['one']],
   ];
   for (const [uri, ours, kserve] of table)
     test(`${uri} is ${kserve.join(', ') || 'nothing'}, where ours is ${ours.join(', ') || 'nothing'}`, async (t) => {
@@ -95,7 +97,8 @@ suite('an archive', () => {
     test(`called ${name} becomes ${kserve}, where ours is ${ours}`, async (t) => {
       const web = await startHttpServer();
       t.after(() => web.close());
-      const url = web.put(`/${name}`, bytes);
+      const type = kserve === 'w.bin' ? 'application/gzip' : 'application/octet-stream';
+      const url = web.put(`/${name}`, bytes, { headers: { 'content-type': type } });
       assert.deepEqual((await fetched(t, [url])).files, [ours]);
       assert.deepEqual((await fetched(t, [url, ...COMPAT])).files, [kserve]);
       const never = await fetched(t, [url, ...COMPAT, '--unpack', 'never']);
@@ -115,7 +118,131 @@ suite('a file over http', () => {
   });
 });
 
+suite('an answer over http', () => {
+  const binary = 'application/octet-stream';
+  const members = tar({ name: 'w.bin', content: 'w' });
+  const table: readonly (readonly [
+    url: string,
+    type: string,
+    bytes: Buffer | string,
+    ours: string,
+    kserve: string | undefined,
+  ])[] = [
+    ['/m.json', 'application/json', '{}', 'm.json', undefined],
+    ['/m.tar.gz', binary, gzipSync(members), 'w.bin', undefined],
+    ['/m.tar', 'application/x-tar', gzipSync(members), 'w.bin', 'w.bin'],
+    ['/m.tar.gz', 'application/x-tar', members, 'w.bin', undefined],
+    ['/m.zip', 'application/zip', members, 'w.bin', undefined],
+    ['/p.pkl.gz', binary, gzipSync('pickled'), 'p.pkl.gz', 'p.pkl.gz.tar'],
+    ['/p.pkl.gz?x=1', binary, gzipSync('pickled'), 'p.pkl.gz', 'p.pkl.gz'],
+    ['/p.pkl.gz', binary, 'not packed', 'p.pkl.gz', undefined],
+    ['/get?file=m.tar', 'application/x-tar', members, 'w.bin', 'w.bin'],
+    ['/get?file=m.onnx', binary, 'w', 'm.onnx', 'get'],
+    ['/folder/', binary, 'w', 'model', undefined],
+    ['/a;b/m.bin;v=1', binary, 'w', 'm.bin;v=1', 'm.bin'],
+  ];
+  for (const [path, type, bytes, ours, kserve] of table)
+    test(`${path} as ${type} is ${kserve ?? 'refused'}, where ours is ${ours}`, async (t) => {
+      const web = await startHttpServer();
+      t.after(() => web.close());
+      web.put(path.replace(/\?.*/, ''), bytes, { headers: { 'content-type': type } });
+      const url = web.url(path);
+      assert.deepEqual((await fetched(t, [url])).files, [ours]);
+      const { status, files, stderr } = await fetched(t, [url, ...COMPAT]);
+      assert.deepEqual([status, files], kserve ? [0, [kserve]] : [1, []], stderr);
+    });
+
+  test('is stored without its compression, and not fetched again', async (t) => {
+    const web = await startHttpServer();
+    t.after(() => web.close());
+    const headers = { 'content-type': binary };
+    const url = web.put('/p.pkl.gz', gzipSync('pickled'), { headers });
+    const { target } = await fetched(t, [url, ...COMPAT]);
+    assert.equal(await readFile(join(target, 'p.pkl.gz.tar'), 'utf8'), 'pickled');
+    const again = await fetched(t, [url, ...COMPAT, '--output', 'json'], {}, target);
+    assert.match(again.stdout, /"unchanged":true/);
+  });
+});
+
+suite('a gs:// directory', () => {
+  const bucket = async (t: TestContext): Promise<Record<string, string>> => {
+    const server = await startGcs();
+    t.after(() => server.close());
+    for (const [name, bytes] of Object.entries({
+      'm/a': 'a',
+      'm/zero': '',
+      'slash/marker/': 'bytes',
+      'slash/x': 'x',
+      'double//x': 'x',
+      o: 'object',
+      'o/': '',
+      'one/m.tar': tar({ name: 'w.bin', content: 'w' }),
+      'two/m.tar': tar({ name: 'w.bin', content: 'w' }),
+      'two/z/': '',
+    }))
+      server.put('b', name, bytes);
+    return { STORAGE_EMULATOR_HOST: server.url };
+  };
+  const table: readonly (readonly [uri: string, ours: string[], kserve: string[]])[] = [
+    ['gs://b/m', ['a', 'zero'], ['a', 'zero']],
+    ['gs://b/slash', [], ['x']],
+    ['gs://b/double', [], ['x']],
+    ['gs://b/o', ['o'], []],
+    ['gs://b/one', ['w.bin'], ['w.bin']],
+    ['gs://b/two', ['w.bin'], ['m.tar']],
+    ['gs://b', [], []],
+  ];
+  for (const [uri, ours, kserve] of table)
+    test(`${uri} is ${kserve.join(', ') || 'nothing'}, where ours is ${ours.join(', ') || 'nothing'}`, async (t) => {
+      const env = await bucket(t);
+      assert.deepEqual((await fetched(t, [uri], env)).files, ours);
+      assert.deepEqual((await fetched(t, [uri, ...COMPAT], env)).files, kserve);
+    });
+});
+
+suite('what an earlier model had', () => {
+  test('stays, but for what stands in the way', async (t) => {
+    const server = await startS3({ publicBuckets: ['b'] });
+    t.after(() => server.close());
+    const env = { AWS_ENDPOINT_URL: server.url, awsAnonymousCredential: 'true' };
+    for (const key of ['one/old', 'one/x', 'one/f/g', 'one/same']) server.put('b', key, 'old');
+    for (const key of ['two/x/y', 'two/f', 'two/same']) server.put('b', key, 'new');
+    for (const [flags, files] of [
+      [[], ['f', 'same', 'x/y']],
+      [COMPAT, ['f', 'old', 'same', 'x/y']],
+    ] as const) {
+      const dest = join(await folder(t), 'models');
+      await fetched(t, ['s3://b/one', ...flags], env, dest);
+      assert.deepEqual((await fetched(t, ['s3://b/two', ...flags], env, dest)).files, files);
+      assert.equal(await readFile(join(dest, 'same'), 'utf8'), 'new');
+      const verified = await inProcess(['verify', dest], { env });
+      assert.equal(verified.status, 0, verified.stderr);
+    }
+  });
+});
+
 suite('a local folder', () => {
+  test('is chosen from by the names at its top, and unpacked if one is an archive', async (t) => {
+    const source = await folder(t);
+    await mkdir(join(source, 'sub'));
+    await writeFile(join(source, 'a.bin'), 'a');
+    await writeFile(join(source, 'sub', 'm.tar'), tar({ name: 'w.bin', content: 'w' }));
+    const pvc = ['--pvc', `claim=${source}`];
+    for (const [uri, flags] of [
+      [source, []],
+      ['pvc://claim', pvc],
+    ] as const) {
+      const allow = { STORAGE_ALLOW_PATTERNS: '*.tar' };
+      assert.deepEqual((await fetched(t, [uri, ...flags], allow)).files, ['w.bin']);
+      assert.deepEqual((await fetched(t, [uri, ...flags, ...COMPAT], allow)).files, []);
+      const top = { STORAGE_ALLOW_PATTERNS: 's*' };
+      const { files } = await fetched(t, [uri, ...flags, ...COMPAT], top);
+      assert.deepEqual(files, ['sub/m.tar']);
+    }
+    const one = { STORAGE_IGNORE_PATTERNS: '*.bin' };
+    assert.equal((await fetched(t, [join(source, 'a.bin'), ...COMPAT], one)).status, 1);
+  });
+
   const model = async (t: TestContext): Promise<string> => {
     const source = await folder(t);
     await mkdir(join(source, 'sub'));

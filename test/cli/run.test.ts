@@ -121,12 +121,26 @@ suite('what cannot be understood', () => {
     const path = join(await folder(t), 'log');
     await inProcess(['ls'], { env: { MODEL_FETCH_TERMINATION_LOG: path } });
     await assert.rejects(readFile(path), { code: 'ENOENT' });
-    await inProcess(['s3://a', '--termination-log', path]);
-    assert.match(
-      await readFile(path, 'utf8'),
-      /^INVALID_OPTION a URI without a destination: s3:\/\/a hint: Usage: [^\n]*\n$/,
-    );
+    const { status } = await inProcess(['s3://a', '--termination-log', path]);
+    assert.equal(status, 2);
+    assert.match(await readFile(path, 'utf8'), /"code":"INVALID_OPTION"/);
   });
+
+  for (const [format, line] of [
+    ['text', /^error: INVALID_OPTION a URI without a destination: s3:\/\/a hint: Usage: [^\n]*\n$/],
+    [
+      'json',
+      /^\{"level":"error","code":"INVALID_OPTION","msg":"a URI [^\n]*"hint":"Usage: [^\n]*\}\n$/,
+    ],
+  ] as const)
+    test(`is the same line there and at the end of standard error: ${format}`, async (t) => {
+      const path = join(await folder(t), 'log');
+      const words = ['s3://a', '--log-format', format, '--log-level', 'debug'];
+      const { stderr } = await inProcess([...words, '--termination-log', path]);
+      const message = await readFile(path, 'utf8');
+      assert.match(message, line);
+      assert.equal(`${stderr.trimEnd().split('\n').at(-1)}\n`, message);
+    });
 
   test('a termination log that cannot be written is a warning, and the error line is still the last', async () => {
     const { status, stderr } = await inProcess([

@@ -18,7 +18,7 @@ export interface Image {
   readonly store: Buildah;
 }
 
-interface Scene {
+export interface Scene {
   readonly image: Image;
   readonly origin: Origin;
   /** An empty folder of the host, to be mounted at /mnt/models. */
@@ -26,7 +26,7 @@ interface Scene {
 }
 
 const USER = 65532;
-const ENTRYPOINT = ['/usr/local/bin/node', '--no-warnings', '/app/main.js'];
+export const ENTRYPOINT = ['/usr/local/bin/node', '--no-warnings', '/app/main.js'];
 /** A uid such as OpenShift picks: in no passwd file, with group 0. */
 const ARBITRARY = { uid: 1_000_730_000, gid: 0 };
 

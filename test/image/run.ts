@@ -9,12 +9,17 @@ import { fileURLToPath } from 'node:url';
 import { installBuilders, npmSecrets, provideBase } from './base.ts';
 import { Buildah } from './buildah.ts';
 import { cases, type Image } from './cases.ts';
+import { manifestCases } from './cases-manifests.ts';
+import { podCases } from './cases-pods.ts';
 import { measure } from './measure.ts';
 import { startOrigin } from './origin.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BASE = 'localhost/node:24-bookworm-slim';
 const IMAGE = 'localhost/model-fetch:test';
+
+/** `node test/image/run.ts WORDS`: the cases whose names have them. */
+const ONLY = process.argv[2] ?? '';
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -75,11 +80,15 @@ async function test(image: Image, folder: string): Promise<number> {
   let passed = 0;
   let failed = 0;
   try {
-    for (const [name, check] of Object.entries(cases)) {
+    const all = { ...cases, ...manifestCases, ...podCases };
+    for (const [name, check] of Object.entries(all)) {
+      if (!name.includes(ONLY)) continue;
       const volume = mkdtempSync(join(folder, 'models-'));
       try {
-        await check({ image, origin, volume });
-        say(`ok ${name}`);
+        const begun = performance.now();
+        const note = await check({ image, origin, volume });
+        const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+        say(`ok ${name} (${seconds} s)${typeof note === 'string' ? `: ${note}` : ''}`);
         passed += 1;
       } catch (error) {
         say(`not ok ${name}\n    ${(error as Error).message.replaceAll('\n', '\n    ')}`);

@@ -3,6 +3,7 @@
  * KServe's test or behaviour. `≠` marks what ours does otherwise on purpose; docs/compat.md says why.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -13,6 +14,7 @@ import { startS3, type S3Server } from '../servers/s3.ts';
 import { symlink, tar, zip, type TarMember } from '../support/archives.ts';
 import { folder } from '../cli/child.ts';
 import { inProcess } from '../cli/host.ts';
+import { noteCase, testDocument } from './conformance-doc.ts';
 
 interface World {
   readonly s3: S3Server;
@@ -24,7 +26,7 @@ interface World {
 
 interface Case {
   readonly name: string;
-  /** Puts the source in place; answers the URI, as text, where it is not known before. */
+  /** Puts the source in place; answers the URI, or it and variables, where they are not known before. */
   readonly put?: (world: World) => unknown;
   readonly uri?: string;
   readonly env?: Record<string, string>;
@@ -60,13 +62,17 @@ async function filesIn(target: string): Promise<string[]> {
 function cases(title: string, list: readonly Case[]): void {
   suite(title, () => {
     for (const { name, put, uri, env, gives } of list)
-      test(name, async (t) => {
+      test(noteCase(title, name), async (t) => {
         const there = await world(t);
         const answer = await put?.(there);
-        const source = typeof answer === 'string' ? answer : uri!;
+        const given = answer as { uri?: string; env?: Record<string, string> } | string | undefined;
+        const source = (typeof given === 'string' ? given : given?.uri) ?? uri!;
+        const own = typeof given === 'object' ? given.env : undefined;
         const target = join(there.home, 'mnt', 'models');
         const words = [source, target, '--connect-grace', '0s', '--attempts', '3'];
-        const { status, stderr } = await inProcess(words, { env: { ...there.env, ...env } });
+        const { status, stderr } = await inProcess(words, {
+          env: { ...there.env, ...env, ...own },
+        });
         const files = await filesIn(target);
         if (typeof gives === 'number') assert.deepEqual([status, files], [gives, []], stderr);
         else assert.deepEqual([status, files], [0, [...gives].sort()], stderr);
@@ -150,6 +156,17 @@ cases('test_s3', [
     gives: 11,
   },
   {
+    name: 'no_credentials_error',
+    put: objects('bar/1'),
+    uri: 's3://foo/bar',
+    env: {
+      AWS_ACCESS_KEY_ID: '',
+      AWS_SECRET_ACCESS_KEY: '',
+      AWS_EC2_METADATA_DISABLED: 'true',
+    },
+    gives: 11,
+  },
+  {
     name: 'invalid_endpoint_error',
     uri: 's3://foo/bar',
     env: { AWS_ENDPOINT_URL: 'minio:9000' },
@@ -183,6 +200,38 @@ cases('test_s3', [
     env: { STORAGE_ALLOW_PATTERNS: '*.json' },
     gives: ['a.bin'],
   },
+]);
+
+const patterns = (allow: string | undefined, ignore?: string) => ({
+  ...(allow !== undefined && { STORAGE_ALLOW_PATTERNS: allow }),
+  ...(ignore !== undefined && { STORAGE_IGNORE_PATTERNS: ignore }),
+});
+const chosen = (name: string, env: Record<string, string>, gives: Case['gives']): Case => ({
+  name,
+  put: objects('m/a.bin', 'm/b.json', 'm/sub/c.json'),
+  uri: 's3://foo/m',
+  env,
+  gives,
+});
+
+cases('TestShouldDownload', [
+  chosen('no patterns', {}, ['a.bin', 'b.json', 'sub/c.json']),
+  chosen('allow', patterns('["*.bin"]'), ['a.bin']),
+  chosen('several to allow', patterns('["*.bin", "b*"]'), ['a.bin', 'b.json']),
+  chosen('ignore', patterns(undefined, '["*.bin"]'), ['b.json', 'sub/c.json']),
+  chosen('allow, then ignore', patterns('["*.json"]', '["sub/*"]'), ['b.json']),
+  chosen('a sub-folder: * crosses /', patterns('["*c.json"]'), ['sub/c.json']),
+  chosen('the sub-folder itself', patterns('["sub/*"]'), ['sub/c.json']),
+  chosen('empty lists choose everything', patterns('[]', '[]'), ['a.bin', 'b.json', 'sub/c.json']),
+  chosen('nothing left is an error', patterns('["*.onnx"]'), 10),
+]);
+
+cases('TestParsePatterns', [
+  chosen('unset, or empty', patterns('', ' '), ['a.bin', 'b.json', 'sub/c.json']),
+  chosen('a JSON array', patterns('["*.bin", " "]'), ['a.bin']),
+  chosen('a list with commas', patterns('*.bin, b.json'), ['a.bin', 'b.json']),
+  chosen('one alone', patterns('*.bin'), ['a.bin']),
+  chosen('a JSON string', patterns('"*.bin"'), ['a.bin']),
 ]);
 
 cases('S3 as it was seen', [
@@ -345,10 +394,32 @@ cases('test_storage: http', [
       }),
     ),
   ]),
+  ...['application/x-zip-compressed', 'application/zip', 'application/zip-compressed'].map(
+    (type): Case => ({
+      name: `download?path=/path/to/model.zip as ${type}`,
+      put: served('/download', ZIP, type, '?path=/path/to/model.zip'),
+      gives: ['model.pth'],
+    }),
+  ),
   {
-    name: 'download?path=/path/to/model.zip',
-    put: served('/download', ZIP, 'application/zip', '?path=/path/to/model.zip'),
+    name: '≠ a path that ends in a slash: the file is called model',
+    put: served('/path/to/test/', 'x', 'application/octet-stream'),
+    gives: ['model'],
+  },
+  {
+    name: '≠ model.zip as application/octet-stream',
+    put: served('/model.zip', ZIP, 'application/octet-stream'),
     gives: ['model.pth'],
+  },
+  {
+    name: '≠ model.txt as text/plain',
+    put: served('/model.txt', 'x', 'text/plain'),
+    gives: ['model.txt'],
+  },
+  {
+    name: '≠ a type in mixed case',
+    put: served('/model.bin', 'x', 'Application/Octet-Stream'),
+    gives: ['model.bin'],
   },
   {
     name: '≠ model.tar.gz as application/zip: the content decides',
@@ -409,6 +480,12 @@ cases('test_storage: http', [
   },
 ]);
 
+/** A tar of an empty `model.pth`: nothing here compresses in these formats, so they are made by the tools. */
+function fixture(name: 'm.tar.bz2' | 'm.tar.xz'): Buffer {
+  const tool = name.endsWith('xz') ? 'xz' : 'bzip2';
+  return execFileSync(tool, ['--stdout'], { input: tar(MODEL) });
+}
+
 const packed = (...members: TarMember[]) => served('/m.tar', tar(...members));
 
 cases('archives as they were seen', [
@@ -426,6 +503,39 @@ cases('archives as they were seen', [
     name: 'a link that leads out: an error, and ≠ nothing is left',
     put: packed({ name: 'good', content: 'g' }, symlink('out', '../../etc/passwd')),
     gives: 16,
+  },
+  {
+    name: 'an absolute link: an error, and ≠ nothing is left',
+    put: packed({ name: 'good', content: 'g' }, symlink('out', '/etc/passwd')),
+    gives: 16,
+  },
+  {
+    name: '≠ an absolute member of a tar is refused',
+    put: packed({ name: '/abs.bin', content: 'e' }),
+    gives: 16,
+  },
+  {
+    name: '≠ an absolute member of a zip is refused',
+    put: served('/m.zip', zip([{ name: '/abs.bin', content: 'e' }])),
+    gives: 16,
+  },
+  {
+    name: '≠ a link in a zip is refused',
+    put: served(
+      '/m.zip',
+      zip([{ name: 'link', content: 'good', attributes: (0o120777 << 16) >>> 0 }]),
+    ),
+    gives: 16,
+  },
+  {
+    name: '.tar.bz2 as application/x-tar',
+    put: served('/m.tar.bz2', fixture('m.tar.bz2'), 'application/x-tar'),
+    gives: ['model.pth'],
+  },
+  {
+    name: '.tar.xz as application/x-tar',
+    put: served('/m.tar.xz', fixture('m.tar.xz'), 'application/x-tar'),
+    gives: ['model.pth'],
   },
   { name: 'a FIFO: an error', put: packed({ name: 'pipe', type: '6' }), gives: 16 },
   {
@@ -450,6 +560,30 @@ cases('test_storage: local', [
       return `file://${home}/src`;
     },
     gives: ['a'],
+  },
+  {
+    name: 'local_path_with_out_dir_exist',
+    put: async ({ home }) => {
+      await mkdir(join(home, 'mnt', 'models'), { recursive: true });
+      await mkdir(join(home, 'src'));
+      await writeFile(join(home, 'src', 'a'), 'a');
+      return `file://${home}/src`;
+    },
+    gives: ['a'],
+  },
+  {
+    name: '≠ a claim by its URI, a folder of it',
+    put: async ({ home }) => {
+      await mkdir(join(home, 'claim', 'sub'), { recursive: true });
+      await writeFile(join(home, 'claim', 'sub', 'a'), 'a');
+      return { uri: 'pvc://models/sub', env: { MODEL_FETCH_PVC: `models=${join(home, 'claim')}` } };
+    },
+    gives: ['a'],
+  },
+  {
+    name: 'a claim that is not mounted is an error',
+    uri: 'pvc://nowhere/m',
+    gives: 10,
   },
   {
     name: 'a bare path',
@@ -480,58 +614,76 @@ cases('test_storage: local', [
 ]);
 
 suite('test_multi_download', () => {
-  test('sources of several schemes, each into its own new folder', async (t) => {
-    const { s3, gcs, web, home, env } = await world(t);
-    s3.put('foo', 'm/a', 'a');
-    gcs.put('foo', 'm/b', 'b');
-    const places = ['x/one', 'x/two', 'x/three'].map((name) => join(home, name));
-    const uris = ['s3://foo/m', 'gs://foo/m', web.put('/c', 'c')];
-    const words = uris.flatMap((uri, at) => [uri, places[at]!]);
-    const { status, stdout, stderr } = await inProcess(words, { env });
-    assert.deepEqual([status, stdout], [0, `${places.join('\n')}\n`], stderr);
-    assert.deepEqual(await Promise.all(places.map(filesIn)), [['a'], ['b'], ['c']]);
-  });
+  test(
+    noteCase('test_multi_download', 'sources of several schemes, each into its own new folder'),
+    async (t) => {
+      const { s3, gcs, web, home, env } = await world(t);
+      s3.put('foo', 'm/a', 'a');
+      gcs.put('foo', 'm/b', 'b');
+      const places = ['x/one', 'x/two', 'x/three'].map((name) => join(home, name));
+      const uris = ['s3://foo/m', 'gs://foo/m', web.put('/c', 'c')];
+      const words = uris.flatMap((uri, at) => [uri, places[at]!]);
+      const { status, stdout, stderr } = await inProcess(words, { env });
+      assert.deepEqual([status, stdout], [0, `${places.join('\n')}\n`], stderr);
+      assert.deepEqual(await Promise.all(places.map(filesIn)), [['a'], ['b'], ['c']]);
+    },
+  );
 
-  test('one that fails fails all, and ≠ nothing of the others is visible', async (t) => {
-    const { s3, home, env } = await world(t);
-    s3.put('foo', 'm/a', 'a');
-    const words = ['s3://foo/m', join(home, 'one'), 's3://foo/nothing', join(home, 'two')];
-    assert.equal((await inProcess(words, { env })).status, 10);
-    assert.deepEqual(
-      [await filesIn(join(home, 'one')), await filesIn(join(home, 'two'))],
-      [[], []],
-    );
-  });
+  test(
+    noteCase(
+      'test_multi_download',
+      'one that fails fails all, and ≠ nothing of the others is visible',
+    ),
+    async (t) => {
+      const { s3, home, env } = await world(t);
+      s3.put('foo', 'm/a', 'a');
+      const words = ['s3://foo/m', join(home, 'one'), 's3://foo/nothing', join(home, 'two')];
+      assert.equal((await inProcess(words, { env })).status, 10);
+      assert.deepEqual(
+        [await filesIn(join(home, 'one')), await filesIn(join(home, 'two'))],
+        [[], []],
+      );
+    },
+  );
 
-  test('no arguments, or one too many, are a usage error; with --compat kserve of status 1', async () => {
-    for (const words of [[], ['s3://foo/m'], ['s3://foo/m', '/x', 's3://foo/n']]) {
-      assert.equal((await inProcess(words)).status, 2);
-      const env = { MODEL_FETCH_COMPAT: 'kserve' };
-      assert.equal((await inProcess(words, { env })).status, 1);
-    }
-  });
+  test(
+    noteCase(
+      'test_multi_download',
+      'no arguments, or one too many, are a usage error; with --compat kserve of status 1',
+    ),
+    async () => {
+      for (const words of [[], ['s3://foo/m'], ['s3://foo/m', '/x', 's3://foo/n']]) {
+        assert.equal((await inProcess(words)).status, 2);
+        const env = { MODEL_FETCH_COMPAT: 'kserve' };
+        assert.equal((await inProcess(words, { env })).status, 1);
+      }
+    },
+  );
 });
 
 suite('a second run', () => {
-  test('≠ fetches nothing again, and replaces what has changed', async (t) => {
-    const { s3, home, env } = await world(t);
-    s3.put('foo', 'm/a', 'a');
-    s3.put('foo', 'm/b', 'b');
-    const run = () => inProcess(['s3://foo/m', join(home, 'out')], { env });
-    const gets = () =>
-      s3.requests.filter(({ method, key }) => method === 'GET' && key !== '').length;
-    await run();
-    const before = gets();
-    assert.equal((await run()).status, 0);
-    assert.equal(gets(), before);
-    s3.put('foo', 'm/a', 'new');
-    assert.equal((await run()).status, 0);
-    assert.equal(await readFile(join(home, 'out', 'a'), 'utf8'), 'new');
-    assert.equal(gets(), before + 1);
-  });
+  test(
+    noteCase('a second run', '≠ fetches nothing again, and replaces what has changed'),
+    async (t) => {
+      const { s3, home, env } = await world(t);
+      s3.put('foo', 'm/a', 'a');
+      s3.put('foo', 'm/b', 'b');
+      const run = () => inProcess(['s3://foo/m', join(home, 'out')], { env });
+      const gets = () =>
+        s3.requests.filter(({ method, key }) => method === 'GET' && key !== '').length;
+      await run();
+      const before = gets();
+      assert.equal((await run()).status, 0);
+      assert.equal(gets(), before);
+      s3.put('foo', 'm/a', 'new');
+      assert.equal((await run()).status, 0);
+      assert.equal(await readFile(join(home, 'out', 'a'), 'utf8'), 'new');
+      assert.equal(gets(), before + 1);
+    },
+  );
 });
 
-test('≠ headers for a host are not sent to another', async (t) => {
+test(noteCase('headers', '≠ those for a host are not sent to another'), async (t) => {
   const { web, home } = await world(t);
   const other = await startHttpServer();
   t.after(() => other.close());
@@ -544,3 +696,24 @@ test('≠ headers for a host are not sent to another', async (t) => {
   assert.ok(other.requests.length > 0);
   assert.ok(other.requests.every(({ headers }) => headers['x-api-key'] === undefined));
 });
+
+suite('a run into a target that is not empty', () => {
+  test(
+    noteCase(
+      'a second run',
+      '≠ removes what the source no longer has, and leaves foreign files alone',
+    ),
+    async (t) => {
+      const { s3, home, env } = await world(t);
+      s3.put('foo', 'm/a', 'a');
+      s3.put('foo', 'n/b', 'b');
+      const target = join(home, 'out');
+      assert.equal((await inProcess(['s3://foo/m', target], { env })).status, 0);
+      await writeFile(join(target, 'foreign'), 'f');
+      assert.equal((await inProcess(['s3://foo/n', target], { env })).status, 0);
+      assert.deepEqual(await filesIn(target), ['b', 'foreign']);
+    },
+  );
+});
+
+testDocument('sources');

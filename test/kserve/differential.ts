@@ -1,36 +1,27 @@
 /**
- * KServe's own downloader and ours with `--compat kserve`, on the same random trees of objects, patterns and archives. Run as
- * a program it takes the number of trees and a seed: `node test/kserve/differential.ts 500 x`.
+ * KServe's own downloader and ours on the same random sources: objects, archives, patterns, pages, folders. With `--compat
+ * kserve` nothing may differ; without it, nothing that `test/real/differences.ts` does not explain. Run as a program it takes
+ * a scheme, the number of sources and a seed: `node test/kserve/differential.ts gs 500 x`.
  */
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { join } from 'node:path';
 import { inProcess } from '../cli/host.ts';
-import { startS3, type S3Server } from '../servers/s3.ts';
-import { tar, zip } from '../support/archives.ts';
+import { unexplained } from '../real/compare.ts';
+import { startOracle, type Oracle } from './oracle.ts';
+import { generator } from './random.ts';
+import {
+  gsSources,
+  httpSources,
+  localSources,
+  s3Sources,
+  type Scheme,
+  type Source,
+  type Sources,
+} from './sources.ts';
 
-const PYTHON = join(import.meta.dirname, '../../.tools/py/bin/python');
-
-/** Why nothing can be compared here; false when it can. `npm run test:real` installs what is needed. */
-export const SKIP = existsSync(PYTHON) ? false : 'no interpreter with KServe’s package in .tools';
-
-/** What one source became. */
-interface Outcome {
-  readonly ok: boolean;
-  readonly error: string;
-  /** Path to content, in hex. */
-  readonly tree: Readonly<Record<string, string>>;
-}
-
-interface Case {
-  readonly objects: Readonly<Record<string, Buffer>>;
-  readonly uri: string;
-  readonly patterns: Readonly<Record<string, string>>;
-}
+export { SKIP } from './oracle.ts';
 
 /** Sources that both were asked for, and those where they differ, in words. */
 export interface Compared {
@@ -40,207 +31,141 @@ export interface Compared {
   readonly differences: readonly string[];
 }
 
-/** Compares `count` random buckets, each with several URIs into it. The same `seed` makes the same ones. */
-export async function compareTrees(count: number, seed: string): Promise<Compared> {
-  const random = generator(seed);
-  const server = await startS3({ publicBuckets: [] });
-  const oracle = startOracle(server);
+/** What one source became. */
+interface Outcome {
+  readonly status: number;
+  readonly stderr: string;
+  readonly tree: ReadonlyMap<string, Buffer>;
+  readonly links: readonly string[];
+}
+
+const OPEN: Readonly<Record<Scheme, () => Promise<Sources>>> = {
+  s3: s3Sources,
+  gs: () => gsSources(),
+  http: httpSources,
+  file: () => localSources('file'),
+  pvc: () => localSources('pvc'),
+};
+
+/** Compares at least `count` random sources. The same `seed` makes the same ones. */
+export async function compareSources(
+  scheme: Scheme,
+  count: number,
+  seed: string,
+  open: () => Promise<Sources> = OPEN[scheme],
+): Promise<Compared> {
+  const random = generator(`${scheme} ${seed}`);
+  const from = await open();
   const home = await mkdtemp(join(tmpdir(), 'model-fetch-differential-'));
+  const oracle = startOracle(from.env);
   const differences: string[] = [];
   let sources = 0;
   let trees = 0;
   try {
-    for (let at = 0; at < count; at++) {
-      const bucket = `b${at}`;
-      const objects = randomObjects(random);
-      for (const [key, bytes] of Object.entries(objects)) server.put(bucket, key, bytes);
-      for (const uri of urisInto(bucket, Object.keys(objects), random)) {
-        const one: Case = { objects, uri, patterns: randomPatterns(random) };
+    while (sources < count)
+      for (const source of await from.make(random)) {
         const folder = join(home, String(sources++));
-        const theirs = await oracle.ask(one, join(folder, 'theirs'));
-        const ours = await fetchOurs(one, join(folder, 'ours'), server);
-        if (ours.ok && theirs.ok) trees++;
-        const difference = differenceOf(one, ours, theirs);
-        if (difference !== undefined) differences.push(difference);
+        const found = await compareOne(scheme, source, { folder, env: from.env, oracle });
+        if (found.tree) trees++;
+        differences.push(...found.differences);
         await rm(folder, { recursive: true, force: true });
       }
-    }
+    if ('strays' in from && (from as Awaited<ReturnType<typeof httpSources>>).strays() > 0)
+      differences.push('requests without the headers of their host');
   } finally {
     oracle.end();
-    await server.close();
+    await from.close();
     await rm(home, { recursive: true, force: true });
   }
   return { sources, trees, differences };
 }
 
-function differenceOf(
-  { objects, uri, patterns }: Case,
-  ours: Outcome,
-  theirs: Outcome,
-): string | undefined {
-  if (ours.ok === theirs.ok && JSON.stringify(ours.tree) === JSON.stringify(theirs.tree))
-    return undefined;
-  if (!ours.ok && !theirs.ok) return undefined;
-  const told = ({ ok, error, tree }: Outcome): string => (ok ? Object.keys(tree).join(' ') : error);
-  const listing = Object.entries(objects).map(([key, bytes]) => `${key} (${bytes.length})`);
-  return `${uri} ${JSON.stringify(patterns)}\n  ours: ${told(ours)}\n  KServe: ${told(theirs)}\n  objects: ${listing.join(' ')}`;
+interface Place {
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly oracle: Oracle;
 }
 
-const KEYS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'secret' };
-
-async function fetchOurs(
-  { uri, patterns }: Case,
-  dest: string,
-  server: S3Server,
-): Promise<Outcome> {
-  const env = { AWS_ENDPOINT_URL: server.url, ...KEYS, ...patterns };
-  const { status, stderr } = await inProcess([uri, dest, '--compat', 'kserve'], { env });
-  return { ok: status === 0, error: stderr, tree: status === 0 ? await treeOf(dest) : {} };
-}
-
-function startOracle(server: S3Server) {
-  const child = spawn(PYTHON, [join(import.meta.dirname, 'oracle.py')], {
-    env: {
-      PATH: '/usr/bin:/bin',
-      AWS_ENDPOINT_URL: server.url,
-      AWS_DEFAULT_REGION: 'us-east-1',
-      ...KEYS,
-    },
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return {
-    async ask({ uri, patterns }: Case, dest: string): Promise<Outcome> {
-      await mkdir(dest, { recursive: true });
-      child.stdin.write(`${JSON.stringify({ uri, dest, env: patterns })}\n`);
-      const line = await lines.next();
-      if (line.done === true) throw new Error('the oracle has gone');
-      const { ok, error = '' } = JSON.parse(line.value) as { ok: boolean; error?: string };
-      return { ok, error, tree: ok ? await treeOf(dest) : {} };
-    },
-    end: () => child.stdin.end(),
-  };
-}
-
-async function treeOf(folder: string): Promise<Record<string, string>> {
-  const found = await readdir(folder, { recursive: true, withFileTypes: true });
-  const paths = found
-    .filter((one) => one.isFile())
-    .map((one) => join(one.parentPath, one.name).slice(folder.length + 1))
-    .filter((path) => !path.startsWith('.model-fetch/'))
-    .sort();
-  const tree: Record<string, string> = {};
-  for (const path of paths) tree[path] = (await readFile(join(folder, path))).toString('hex');
-  return tree;
-}
-
-type Random = (below: number) => number;
-
-/** mulberry32, seeded with the letters of `seed`. */
-function generator(seed: string): Random {
-  let state = Array.from(seed).reduce((sum, char) => Math.imul(sum, 31) + char.codePointAt(0)!, 7);
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
-const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)]!;
-
-const TOPS = ['m', 'm-v2', 'm.bin', 'model', 'x y', 'é'];
-const FOLDERS = ['', '', 'a/', 'a/b/', '.h/', 'm/'];
-const NAMES = [
-  'config.json',
-  'w.bin',
-  '__init__.py',
-  '.hidden',
-  'A.JSON',
-  'a+b #?.txt',
-  'v.safetensors',
-  'm',
-  'noext',
-];
-const ARCHIVES = [
-  'm.tar',
-  'm.tar.gz',
-  'm.tgz',
-  'm.TGZ',
-  'm.tar.GZ',
-  'm.zip',
-  'm.ZIP',
-  'm.tar.zst',
-  'm.pkl.gz',
-];
-
-function randomObjects(random: Random): Record<string, Buffer> {
-  const objects: Record<string, Buffer> = {};
-  const few = random(3) === 0;
-  const count = few ? 1 + random(2) : 2 + random(9);
-  for (let at = 0; at < count; at++) {
-    const top = pick(random, TOPS);
-    const kind = random(12);
-    if (kind === 0) objects[`${top}/`] = Buffer.alloc(random(2));
-    else if (kind === 1) objects[top] = content(random);
-    else if (kind < (few ? 9 : 3)) {
-      const name = pick(random, ARCHIVES);
-      objects[`${top}/${pick(random, FOLDERS)}${name}`] = archive(random, name);
-    } else objects[`${top}/${pick(random, FOLDERS)}${pick(random, NAMES)}`] = content(random);
+async function compareOne(
+  scheme: Scheme,
+  source: Source,
+  { folder, env, oracle }: Place,
+): Promise<{ tree: boolean; differences: string[] }> {
+  const all = { ...env, ...source.env };
+  const [theirs, compat, plain] = ['theirs', 'compat', 'plain'].map((name) => join(folder, name));
+  const fetch = (uri: string, dest: string, ...flags: string[]) => ours([uri, dest, ...flags], all);
+  const ask = async (uri: string) => outcome(theirs!, await oracle.ask(uri, theirs!, source.env));
+  let before: ReadonlySet<string> | undefined;
+  if (source.before !== undefined) {
+    const first = [
+      await ask(source.before),
+      await fetch(source.before, compat!, '--compat', 'kserve'),
+      await fetch(source.before, plain!),
+    ];
+    // What a failure leaves behind is KServe's own business.
+    if (first.some(({ status }) => status !== 0)) return { tree: false, differences: [] };
+    before = new Set(first[0]!.tree.keys());
   }
-  return withoutClashes(objects);
-}
-
-function content(random: Random): Buffer {
-  return Buffer.from('x'.repeat(random(4) === 0 ? 0 : 1 + random(40)));
-}
-
-function archive(random: Random, name: string): Buffer {
-  const members = ['a.bin', 'sub/b.json'].slice(0, 1 + random(2));
-  if (/zip$/i.test(name)) return zip(members.map((member) => ({ name: member, content: member })));
-  const plain = tar(...members.map((member) => ({ name: member, content: member })));
-  if (/\.(gz|tgz)$/i.test(name)) return gzipSync(plain);
-  return name.endsWith('zst') ? zstdCompressSync(plain) : plain;
-}
-
-/** A key that is a folder of another cannot be both on a disk: both programs fail, each in its way. */
-function withoutClashes(objects: Record<string, Buffer>): Record<string, Buffer> {
-  const folders = new Set(Object.keys(objects).flatMap(parents));
-  return Object.fromEntries(
-    Object.entries(objects).filter(([key]) => !key.includes('/') || !folders.has(key)),
-  );
-}
-
-function parents(key: string): string[] {
-  const above: string[] = [];
-  for (let at = dirname(key); at !== '.'; at = dirname(at)) above.push(at);
-  return above;
-}
-
-/** The bucket, a folder with and without its slash, an object, and the beginning of a name. */
-function urisInto(bucket: string, keys: readonly string[], random: Random): string[] {
-  const key = pick(random, keys);
-  const [top = ''] = key.split('/');
-  const plain = (text: string): string => text.replace(/[?#].*/, '');
-  const uris = ['', top, `${top}/`, plain(key), plain(key).slice(0, -1 - random(3)), 'nothing'];
-  return [...new Set(uris.map((path) => `s3://${bucket}/${path}`))];
-}
-
-const PATTERNS = ['*.json', '["*.bin", "a/*"]', '"[!.]*"', 'm*', '*', '*.tar.gz,*.zip', 'x*'];
-
-function randomPatterns(random: Random): Record<string, string> {
+  const kserve = await ask(source.uri);
+  const same = await fetch(source.ours ?? source.uri, compat!, '--compat', 'kserve');
+  const own = await fetch(source.ours ?? source.uri, plain!);
+  const { uri, objects, traits, env: patterns } = source;
+  const facts = { scheme, uri, objects, traits, patterns, ...(before && { before }) };
+  const differences = [
+    ...unexplained(facts, own, kserve).map((words) => `by default: ${words}`),
+    ...unexplained({ ...facts, compat: true }, same, kserve).map((words) => `compat: ${words}`),
+  ];
+  const told = { source: { ...source, objects: [...source.objects] }, KServe: list(kserve) };
   return {
-    ...(random(4) === 0 && { STORAGE_ALLOW_PATTERNS: pick(random, PATTERNS) }),
-    ...(random(4) === 0 && { STORAGE_IGNORE_PATTERNS: pick(random, PATTERNS) }),
+    tree: kserve.status === 0 && same.status === 0,
+    differences: differences.map(
+      (words) =>
+        `${words}\n  ${JSON.stringify({ ...told, compat: list(same), default: list(own) })}`,
+    ),
   };
+}
+
+const list = ({ status, stderr, tree }: Outcome): string =>
+  status === 0 ? [...tree.keys()].join(' ') : stderr.trim().split('\n').at(-1)!.slice(0, 300);
+
+async function ours(
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Outcome> {
+  const { status, stderr } = await inProcess(words, { env });
+  return { ...outcome(words[1]!, status === 0 ? undefined : stderr), status: status ?? 1 };
+}
+
+function outcome(folder: string, error: string | undefined): Outcome {
+  const failed = { status: 1, stderr: error ?? '', tree: new Map<string, Buffer>(), links: [] };
+  return error === undefined ? { ...failed, status: 0, ...readTree(folder) } : failed;
+}
+
+/** Every file below `folder`, through links, but our own records. */
+function readTree(folder: string): Pick<Outcome, 'tree' | 'links'> {
+  const tree = new Map<string, Buffer>();
+  const links: string[] = [];
+  const visit = (path: string): void => {
+    for (const name of readdirSync(join(folder, path)).sort()) {
+      const inner = path === '' ? name : `${path}/${name}`;
+      if (inner === '.model-fetch') continue;
+      const place = join(folder, inner);
+      if (lstatSync(place).isSymbolicLink()) links.push(inner);
+      if (statSync(place).isDirectory()) visit(inner);
+      else tree.set(inner, readFileSync(place));
+    }
+  };
+  if (existsSync(folder)) visit('');
+  return { tree, links };
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const [count = '500', seed = 'program'] = process.argv.slice(2);
-  const { sources, trees, differences } = await compareTrees(Number(count), seed);
+  const [scheme = 's3', count = '500', seed = 'program'] = process.argv.slice(2);
+  const compared = await compareSources(scheme as Scheme, Number(count), seed);
+  const { sources, trees, differences } = compared;
   const lines = [
     ...differences,
-    `${sources} sources, ${trees} trees, ${differences.length} differences`,
+    `${scheme}: ${sources} sources, ${trees} trees, ${differences.length} differences`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
   process.exitCode = differences.length > 0 ? 1 : 0;

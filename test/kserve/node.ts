@@ -4,11 +4,21 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { text } from 'node:stream/consumers';
 import { MAIN, records, type Ended } from '../cli/child.ts';
@@ -46,7 +56,27 @@ export interface Ran extends Ended {
   readonly told: readonly Record<string, unknown>[];
 }
 
+/** Runs a container elsewhere than in a child of this process: in the image, say. */
+export interface Launch {
+  (run: {
+    readonly args: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+    readonly uid: number;
+    /** Folders of this machine, by their places in the container. */
+    readonly mounts: readonly { from: string; at: string; readOnly: boolean }[];
+    /** A file of this machine for the termination message. */
+    readonly log: string;
+  }): Promise<Ended>;
+}
+
+const TOKEN = '/var/run/aws/token';
+const AUTHORITIES = '/etc/authorities';
+
 export class PodNode {
+  /** What a model weighs. */
+  weights = Buffer.alloc(300_000, 7);
+  /** Absent: the command runs here, from its sources, and places of the container are below `root`. */
+  launch: Launch | undefined;
   readonly root: string;
   readonly s3: S3Server;
   readonly gcs: GcsServer;
@@ -70,11 +100,17 @@ export class PodNode {
     await mkdir(join(log, '..'), { recursive: true });
     await writeFile(log, '');
     await chmod(log, 0o666);
-    const ended = await this.#spawn(
-      container!.args.map((word) => this.#place(word)),
-      { ...this.#environment(container!, how), MODEL_FETCH_TERMINATION_LOG: log, ...how.env },
-      how,
-    );
+    const args = container!.args.map((word) => this.#place(word));
+    const env = { ...this.#environment(container!, how), ...how.env };
+    const ended = this.launch
+      ? await this.launch({
+          args,
+          env: { KUBERNETES_SERVICE_HOST: '10.0.0.1', ...env },
+          uid: how.uid ?? 0,
+          mounts: this.#mounts(container!),
+          log,
+        })
+      : await this.#spawn(args, { ...env, MODEL_FETCH_TERMINATION_LOG: log }, how);
     const message = await readFile(log, 'utf8');
     for (const secret of SECRETS)
       for (const [where, output] of Object.entries({ ...ended, message }))
@@ -99,12 +135,12 @@ export class PodNode {
 
   /** What the cloud's own webhook adds for a service account with a role (IRSA), and where its services are here. */
   async role(): Promise<Record<string, string>> {
-    const token = this.path('/var/run/aws-token');
+    const token = this.path(TOKEN);
     await mkdir(join(token, '..'), { recursive: true });
     await writeFile(token, 'a.web.token');
     return {
       AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/reader',
-      AWS_WEB_IDENTITY_TOKEN_FILE: token,
+      AWS_WEB_IDENTITY_TOKEN_FILE: this.launch ? TOKEN : token,
       AWS_ENDPOINT_URL_STS: this.#sts,
       AWS_ENDPOINT_URL_S3: this.s3.url,
     };
@@ -121,8 +157,22 @@ export class PodNode {
       this.path('/var/secrets/gcloud-application-credentials.json'),
       JSON.stringify(this.gcs.serviceAccount()),
     ).catch(() => undefined);
+    await mkdir(this.path(AUTHORITIES), { recursive: true });
+    await copyFile(certificatePath('ca'), this.path(`${AUTHORITIES}/ca.crt`));
     const bundle = this.path('/etc/ssl/custom-certs/cabundle.crt');
     await writeFile(bundle, await readFile(certificatePath('ca'))).catch(() => undefined);
+  }
+
+  /** The recorded mounts, and those of this test's own files: authorities, the cloud's token, a folder that `file` reads. */
+  #mounts({ volumeMounts }: InitContainer): { from: string; at: string; readOnly: boolean }[] {
+    const own = [AUTHORITIES, dirname(TOKEN), '/mnt/x'];
+    return [
+      ...volumeMounts.map(({ mountPath, readOnly }) => ({
+        at: mountPath,
+        readOnly: readOnly === true,
+      })),
+      ...own.filter((at) => existsSync(this.path(at))).map((at) => ({ at, readOnly: true })),
+    ].map((mount) => ({ ...mount, from: this.path(mount.at) }));
   }
 
   /** The recorded environment, with secrets filled in. Nothing else: no PATH, no HOME. */
@@ -142,7 +192,7 @@ export class PodNode {
     return {
       ...(Object.fromEntries(recorded) as Record<string, string>),
       // The world's own authorities and Google's own address, here.
-      NODE_EXTRA_CA_CERTS: certificatePath('ca'),
+      NODE_EXTRA_CA_CERTS: this.launch ? `${AUTHORITIES}/ca.crt` : certificatePath('ca'),
       MODEL_FETCH_GCS_ENDPOINT: this.gcs.url,
     };
   }
@@ -168,7 +218,7 @@ export class PodNode {
     return value
       .replaceAll('minio.t:9000', this.s3.url.replace('http://', ''))
       .replace('https://models.example.com/', `https://localhost:${this.web.port}/`)
-      .replace(/^(file:\/\/)?(?=\/(mnt|var|etc)\/)/, `$1${this.root}`);
+      .replace(/^(file:\/\/)?(?=\/(mnt|var|etc)\/)/, `$1${this.launch ? '' : this.root}`);
   }
 
   async #spawn(
@@ -199,7 +249,10 @@ export class PodNode {
 }
 
 /** A node with its stores up and filled by the caller. S3 is in `region`. Everything is gone after the test. */
-export async function startNode(t: TestContext, region = 'us-west-2'): Promise<PodNode> {
+export async function startNode(
+  t: Pick<TestContext, 'after'>,
+  region = 'us-west-2',
+): Promise<PodNode> {
   const root = await mkdtemp(join(tmpdir(), 'model-fetch-pod-'));
   await chmod(root, 0o755);
   t.after(() => rm(root, { recursive: true, force: true }));
@@ -213,7 +266,7 @@ export async function startNode(t: TestContext, region = 'us-west-2'): Promise<P
 }
 
 /** Answers `AssumeRoleWithWebIdentity` for the one token there is. */
-async function startSts(t: TestContext): Promise<string> {
+async function startSts(t: Pick<TestContext, 'after'>): Promise<string> {
   const server = createServer((request, response) => {
     void text(request).then((body) => {
       const known = /Action=AssumeRoleWithWebIdentity.*WebIdentityToken=a\.web\.token/.test(body);

@@ -2,12 +2,16 @@
 
 import json
 import logging
+import mimetypes
 import os
 import sys
 
 from kserve_storage import Storage
 
 logging.disable(logging.CRITICAL)
+# KServe's image has no mime.types; what this machine calls other endings is nothing to go by.
+mimetypes.knownfiles = []
+mimetypes.init()
 
 if __name__ == "__main__":
     for line in sys.stdin:

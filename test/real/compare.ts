@@ -7,15 +7,18 @@ export const shown = new Set<string>();
 
 /** What differs and is not explained, in words. */
 export function unexplained(
-  source: Pick<Difference, 'scheme' | 'uri' | 'objects' | 'before' | 'trait'>,
-  ours: Outcome,
-  theirs: Outcome,
+  source: Omit<Difference, 'kind' | 'path' | 'size'>,
+  ours: Result,
+  theirs: Result,
 ): string[] {
   const words: string[] = [];
   for (const difference of differences(ours, theirs)) {
     const whole = { ...source, ...difference };
     const row = EXPLANATIONS.find(
-      (one) => one.schemes.includes(whole.scheme) && one.explains(whole),
+      (one) =>
+        one.schemes.includes(whole.scheme) &&
+        (one.compat === 'as by default' || !whole.compat) &&
+        one.explains(whole),
     );
     if (row) shown.add(row.name);
     else words.push(`${whole.uri}: ${whole.kind} ${whole.path ?? ''}`.trimEnd());
@@ -23,9 +26,11 @@ export function unexplained(
   return words;
 }
 
+/** What is compared of an outcome. */
+type Result = Pick<Outcome, 'status' | 'tree' | 'links'>;
 type Found = Pick<Difference, 'kind' | 'path' | 'size'>;
 
-function differences(ours: Outcome, theirs: Outcome): Found[] {
+function differences(ours: Result, theirs: Result): Found[] {
   if (ours.status !== 0 && theirs.status !== 0) return [];
   if (ours.status !== 0) return [{ kind: 'only we failed' }];
   if (theirs.status !== 0) return [{ kind: 'only KServe failed' }];
@@ -44,9 +49,15 @@ function differences(ours: Outcome, theirs: Outcome): Found[] {
       .filter(([path, body]) => theirs.tree.get(path)?.equals(body) === false)
       .map(([path, body]): Found => ({ kind: 'content', path, size: body.length })),
     ...theirs.links
-      .filter((path) => !ours.links.includes(path))
+      .filter((path) => !isLinked(ours, path))
       .map((path): Found => ({ kind: 'linked by KServe', path })),
   ];
+}
+
+/** A folder that KServe links is linked file by file here. */
+function isLinked({ links, tree }: Result, path: string): boolean {
+  const inside = [...tree.keys()].filter((one) => one.startsWith(`${path}/`));
+  return inside.length > 0 ? inside.every((one) => links.includes(one)) : links.includes(path);
 }
 
 function missing(from: Tree, other: Tree): [string, Buffer][] {

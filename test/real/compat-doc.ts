@@ -23,12 +23,12 @@ export function currentDocument(): string {
 
 function table(): string {
   const cell = (text: string): string => text.replaceAll('|', '\\|');
-  const rows = EXPLANATIONS.map(({ name, schemes, kserve, ours, reason }) =>
-    [name, schemes.map((scheme) => `\`${scheme}://\``).join(' '), kserve, ours, reason].map(cell),
+  const rows = EXPLANATIONS.map(({ name, schemes, kserve, ours, reason, compat }) =>
+    [name, schemes.map((one) => `\`${one}://\``).join(' '), kserve, ours, reason, compat].map(cell),
   );
   const lines = [
-    ['difference', 'schemes', 'KServe', 'model-fetch', 'why'],
-    Array(5).fill('---'),
+    ['difference', 'schemes', 'KServe', 'model-fetch', 'why', '`--compat kserve`'],
+    Array(6).fill('---'),
     ...rows,
   ];
   return lines.map((line) => `| ${line.join(' | ')} |`).join('\n');

@@ -16,6 +16,7 @@ import { shown } from './compare.ts';
 import { currentDocument, renderedDocument } from './compat-doc.ts';
 import { EXPLANATIONS } from './differences.ts';
 import { plainCases } from './plain.ts';
+import { randomCases } from './random.ts';
 import { Scene, type Case, type Programs } from './scene.ts';
 import { SERVERS, startServer, type ServerKind } from './servers.ts';
 import { openStore } from './store.ts';
@@ -55,7 +56,10 @@ for (const kind of SERVERS) {
   if (command.missing ?? python.missing) skip(kind, command.missing ?? python.missing ?? '');
   else await testServer(kind, command.path);
 }
-if (!positionals.length && !python.missing) await testPlainSources();
+if (!positionals.length && !python.missing) {
+  await testPlainSources();
+  await testRandomSources();
+}
 for (const suite of SUITES)
   if (!positionals.length || positionals.includes(suite.name)) await testSuite(suite);
 if (complete) {
@@ -134,6 +138,19 @@ async function testSuite(suite: Suite): Promise<void> {
     await check(`${suite.name} starts and ends`, () => {
       throw error;
     });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function testRandomSources(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'model-fetch-real-'));
+  const kind = SERVERS.find(({ scheme }) => scheme === 'gs')!;
+  const { missing, path: command } = pathOf(kind.tool);
+  try {
+    const gcs = missing === undefined ? { kind, command, folder } : undefined;
+    for (const [name, body] of Object.entries(randomCases(seeds.at(-1)!, gcs)))
+      if (name.includes(values.only)) await check(name, body);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
