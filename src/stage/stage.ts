@@ -2,10 +2,11 @@
 import { rmSync } from 'node:fs';
 import type { PlanItem } from '../plan/plan.ts';
 import { Source } from '../transfer/source.ts';
-import { hiddenArchive, stageArchive, unpackLocal } from './archive.ts';
+import { hiddenArchive, stageArchive } from './archive.ts';
 import { bring } from './bring.ts';
 import type { StageContext } from './context.ts';
 import { record, recordFile, sameBytes } from './record.ts';
+import { unpackLocal } from './unpack-into.ts';
 
 export async function stageItem(context: StageContext, item: PlanItem): Promise<void> {
   if (item.how === 'keep') {
