@@ -3,10 +3,11 @@ import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
 import { isZero } from './tar-fields.ts';
 import { badArchive } from './refuse.ts';
+import { spent } from './spent.ts';
 
 export type Compression = 'gz' | 'zst' | 'bz2' | 'xz';
 
-/** What comes out of `chunks`. Throws `BAD_ARCHIVE`; what `chunks` throws comes out as it is. */
+/** What comes out of `chunks`, each valid until the next one is asked for. Throws `BAD_ARCHIVE`; what `chunks` throws comes out as it is. */
 export function decompress(
   chunks: AsyncIterable<Uint8Array>,
   compression: Compression,
@@ -50,7 +51,10 @@ async function* inflate(
       // Awaited below; a failure is told by whoever sees it first.
       feeding.catch(() => undefined);
       try {
-        yield* engine as AsyncIterable<Uint8Array>;
+        for await (const chunk of engine as AsyncIterable<Uint8Array>) {
+          yield chunk;
+          spent(chunk, PIECE);
+        }
       } catch (error) {
         if (error instanceof FromSource) throw error.cause;
         throw badArchive(reason(error), undefined, error);

@@ -14,25 +14,46 @@ const PLAIN = 1024 * 1024;
 /** Pieces of all stretches that are read at a time: 24 MiB at most. */
 const MOST = 12;
 
+/** Memory for the pieces of one stretch at a time: what a stretch has done with, the next one uses. */
+export class PieceMemory {
+  /** Bytes a piece. */
+  readonly size: number;
+  readonly #free: SharedArrayBuffer[] = [];
+  #left: number;
+
+  /** For a file of `fileSize` bytes, `beside` stretches of which are read at a time. */
+  constructor(source: Guarded, fileSize: number, beside: number) {
+    this.size = Math.min(source.fills ? LARGE : PLAIN, Math.max(1, fileSize));
+    this.#left = Math.max(3, Math.floor(MOST / beside));
+  }
+
+  take(): SharedArrayBuffer | undefined {
+    const free = this.#free.pop();
+    if (free || this.#left === 0) return free;
+    this.#left--;
+    return new SharedArrayBuffer(this.size);
+  }
+
+  giveBack(memory: SharedArrayBuffer): void {
+    this.#free.push(memory);
+  }
+}
+
 export class Pieces {
   readonly #source: Guarded;
+  readonly #memory: PieceMemory;
   readonly #end: number;
-  readonly #size: number;
-  readonly #most: number;
-  readonly #free: SharedArrayBuffer[] = [];
   readonly #queue: { memory: SharedArrayBuffer; bytes: Buffer; done: Promise<void> }[] = [];
-  #made = 0;
   #asked: number;
   /** Wakes who waits for memory. */
   #freed: (() => void) | undefined;
 
-  /** From `start` up to `end`, while `beside` stretches in all are read. */
-  constructor(source: Guarded, start: number, end: number, beside: number) {
+  /** From `start` up to `end`. */
+  constructor(source: Guarded, memory: PieceMemory, start: number, end: number) {
     this.#source = source;
+    this.#memory = memory;
     this.#asked = start;
     this.#end = end;
-    this.#size = Math.min(source.fills ? LARGE : PLAIN, Math.max(1, end - start));
-    this.#most = Math.max(3, Math.floor(MOST / beside));
   }
 
   /** The next piece, kept once, or undefined at the end. */
@@ -54,7 +75,7 @@ export class Pieces {
       },
       release: () => {
         if (--kept > 0) return;
-        this.#free.push(memory);
+        this.#memory.giveBack(memory);
         this.#more();
         this.#freed?.();
       },
@@ -64,21 +85,15 @@ export class Pieces {
   /** Asks for as much as there is memory for. */
   #more(): void {
     while (this.#asked < this.#end) {
-      const memory = this.#free.pop() ?? this.#make();
+      const memory = this.#memory.take();
       if (!memory) return;
       const start = this.#asked;
-      this.#asked = Math.min(this.#end, start + this.#size);
+      this.#asked = Math.min(this.#end, start + this.#memory.size);
       const bytes = Buffer.from(memory, 0, this.#asked - start);
       const done = this.#source.fill(bytes, start);
       // A failure is told when the bytes are wanted, if they ever are.
       done.catch(() => undefined);
       this.#queue.push({ memory, bytes, done });
     }
-  }
-
-  #make(): SharedArrayBuffer | undefined {
-    if (this.#made >= this.#most) return undefined;
-    this.#made++;
-    return new SharedArrayBuffer(this.#size);
   }
 }

@@ -68,6 +68,12 @@ export class Window {
     }
   }
 
+  /** Lets go of everything. */
+  close(): void {
+    for (const { piece } of this.#parts.splice(0)) piece.release();
+    this.#have = 0;
+  }
+
   #look(count: number): Buffer {
     const [first] = this.#parts;
     if (!first || count === 0) return NOTHING;

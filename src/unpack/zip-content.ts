@@ -3,6 +3,7 @@ import zlib from 'node:zlib';
 import { decompress, inflateRaw } from './decompress.ts';
 import type { FileWriter } from './file-writer.ts';
 import { badArchive } from './refuse.ts';
+import { spent } from './spent.ts';
 import type { Place } from './tree.ts';
 
 /** What must be known of a member to unpack it. */
@@ -37,6 +38,7 @@ export function unpackSmall(member: ZipContent, packed: Uint8Array, writer: File
   writer.open(place.full, place.path, place.mode);
   writer.write(bytes);
   writer.close();
+  if (bytes !== packed) spent(bytes, bufferFor(member), true);
 }
 
 /** A member of any size in bounded memory. All of its packed bytes are used up, and not one more. Throws `BAD_ARCHIVE`. */
@@ -66,14 +68,19 @@ function plain(method: number, packed: AsyncIterable<Uint8Array>): AsyncIterable
   return method === DEFLATED ? inflateRaw(packed) : decompress(packed, 'zst');
 }
 
+/** One byte more than declared shows that there is too much, and 64 is the least an engine takes. */
+function bufferFor({ size }: ZipContent): number {
+  return Math.max(64, size + 1);
+}
+
 function inflateSmall(member: ZipContent, packed: Uint8Array): Uint8Array {
   let result: { buffer: Buffer; engine: { bytesWritten: number } };
   try {
-    // With `info` the answer is another than the types say. One byte more than declared shows that there is too much.
+    // With `info` the answer is another than the types say.
     result = zlib.inflateRawSync(packed, {
       info: true,
       maxOutputLength: member.size + 1,
-      chunkSize: Math.max(64, member.size + 1),
+      chunkSize: bufferFor(member),
     }) as unknown as typeof result;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')

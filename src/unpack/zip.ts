@@ -1,7 +1,7 @@
 /** Reads a zip: the directory says what is there, the local headers must say the same, and members lie side by side. */
 import { FileWriter } from './file-writer.ts';
 import type { Budget } from './limits.ts';
-import { Pieces } from './pieces.ts';
+import { PieceMemory, Pieces } from './pieces.ts';
 import { badArchive } from './refuse.ts';
 import type { Guarded } from './source.ts';
 import type { Threads } from './threads.ts';
@@ -18,6 +18,8 @@ const ALONE = 1;
 
 interface Job {
   readonly source: Guarded;
+  /** Bytes up to the directory. */
+  readonly size: number;
   readonly tree: Tree;
   readonly threads: Threads | undefined;
   /** Stretches read at a time. */
@@ -50,7 +52,7 @@ export async function unpackZip(
   const lanes = Math.min(stretches.length, threads?.count ?? ALONE);
   const small = members.filter((member) => isSmall(member));
   const helping = threads?.worthwhile(small) === true ? threads : undefined;
-  await runLanes({ source, tree, threads: helping, lanes }, stretches);
+  await runLanes({ source, size: end, tree, threads: helping, lanes }, stretches);
 }
 
 /** What is left to do with the content of `member`: its name is judged and taken here, whoever writes it. */
@@ -66,9 +68,10 @@ function contentOf(member: ZipMember, tree: Tree): ZipContent {
 async function runLanes(job: Job, stretches: Stretch[]): Promise<void> {
   let failed: { readonly error: unknown } | undefined;
   const lane = async (): Promise<void> => {
+    const memory = new PieceMemory(job.source, job.size, job.lanes);
     for (let next = stretches.shift(); next && !failed; next = stretches.shift())
       try {
-        await readStretch(job, next, stretches.length === 0);
+        await readStretch(job, next, memory);
       } catch (error) {
         failed ??= { error };
         job.threads?.stop();
@@ -79,13 +82,13 @@ async function runLanes(job: Job, stretches: Stretch[]): Promise<void> {
   if (failed) throw failed.error;
 }
 
-async function readStretch(job: Job, stretch: Stretch, last: boolean): Promise<void> {
+async function readStretch(job: Job, stretch: Stretch, memory: PieceMemory): Promise<void> {
   const { tree } = job;
   const done = ({ place, size, crc }: ZipContent): void => {
     if (place) tree.fileDone(place, { size, crc32: crc.toString(16).padStart(8, '0') });
   };
   const batches = new Batches(job.threads, done);
-  const pieces = new Pieces(job.source, stretch.start, stretch.end, job.lanes);
+  const pieces = new Pieces(job.source, memory, stretch.start, stretch.end);
   const window = new Window(pieces, stretch.start, () => {
     batches.flush();
   });
@@ -101,7 +104,9 @@ async function readStretch(job: Job, stretch: Stretch, last: boolean): Promise<v
       }
       await descriptor(member, window);
     }
-    if (window.position !== stretch.end) throw last ? beforeDirectory() : apart(false);
+    if (window.position !== stretch.end)
+      throw stretch.end === job.size ? beforeDirectory() : apart(false);
+    window.close();
     batches.flush();
   } catch (error) {
     job.threads?.stop();
