@@ -8,11 +8,10 @@ export interface Piece {
   release(): void;
 }
 
-/** Bytes a piece, where the source reads into memory of ours, and where it does not. */
-const LARGE = 2 * 1024 * 1024;
-const PLAIN = 1024 * 1024;
-/** Pieces of all stretches that are read at a time: 24 MiB at most. */
-const MOST = 12;
+/** Bytes a piece. */
+const SIZE = 1024 * 1024;
+/** Pieces in memory at a time, of all stretches together: 16 MiB. */
+const MOST = 16;
 
 /** Memory for the pieces of one stretch at a time: what a stretch has done with, the next one uses. */
 export class PieceMemory {
@@ -22,8 +21,8 @@ export class PieceMemory {
   #left: number;
 
   /** For a file of `fileSize` bytes, `beside` stretches of which are read at a time. */
-  constructor(source: Guarded, fileSize: number, beside: number) {
-    this.size = Math.min(source.fills ? LARGE : PLAIN, Math.max(1, fileSize));
+  constructor(fileSize: number, beside: number) {
+    this.size = Math.min(SIZE, Math.max(1, fileSize));
     this.#left = Math.max(3, Math.floor(MOST / beside));
   }
 

@@ -52,11 +52,6 @@ export class Guarded {
     return bytes;
   }
 
-  /** Whether the source reads into memory of ours. */
-  get fills(): boolean {
-    return this.#source.fill !== undefined;
-  }
-
   /** Fills `into` with the bytes from `start` on. After a failure the source may still write to it. */
   async fill(into: Uint8Array, start: number): Promise<void> {
     const { fill } = this.#source;

@@ -68,7 +68,7 @@ function contentOf(member: ZipMember, tree: Tree): ZipContent {
 async function runLanes(job: Job, stretches: Stretch[]): Promise<void> {
   let failed: { readonly error: unknown } | undefined;
   const lane = async (): Promise<void> => {
-    const memory = new PieceMemory(job.source, job.size, job.lanes);
+    const memory = new PieceMemory(job.size, job.lanes);
     for (let next = stretches.shift(); next && !failed; next = stretches.shift())
       try {
         await readStretch(job, next, memory);
