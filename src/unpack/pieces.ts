@@ -10,8 +10,8 @@ export interface Piece {
 
 /** Bytes a piece. */
 const SIZE = 1024 * 1024;
-/** Pieces in memory at a time, of all stretches together: 16 MiB. */
-const MOST = 16;
+/** Pieces in memory at a time, of all stretches together: 12 MiB. */
+const MOST = 12;
 
 /** Memory for the pieces of one stretch at a time: what a stretch has done with, the next one uses. */
 export class PieceMemory {
