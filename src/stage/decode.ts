@@ -28,7 +28,8 @@ export async function bringDecoded(
       budget.bytes(chunk.length);
       writer.write(chunk);
     }
-    return { against, ...writer.close() };
+    const { size, crc32 } = writer.close();
+    return { size, crc: `crc32:${crc32}`, against };
   } finally {
     writer.abandon();
     rmSync(packed, { force: true });

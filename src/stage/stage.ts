@@ -5,11 +5,12 @@ import type { PlanItem } from '../plan/plan.ts';
 import { syncFiles } from '../publish/durable.ts';
 import type { ManifestFile } from '../publish/manifest.ts';
 import { Source } from '../transfer/source.ts';
-import { hiddenArchive, stageArchive, unpackLocal } from './archive.ts';
+import { hiddenArchive, stageArchive } from './archive.ts';
 import { bring } from './bring.ts';
 import { bringDecoded } from './decode.ts';
 import type { StageContext } from './context.ts';
 import { record, recordFile, sameBytes } from './record.ts';
+import { unpackLocal } from './unpack-into.ts';
 
 export async function stageItem(context: StageContext, item: PlanItem): Promise<void> {
   if (item.how === 'keep') {

@@ -3,10 +3,11 @@ import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
 import { isZero } from './tar-fields.ts';
 import { badArchive } from './refuse.ts';
+import { spent } from './spent.ts';
 
 export type Compression = 'gz' | 'zst' | 'bz2' | 'xz';
 
-/** What comes out of `chunks`. Throws `BAD_ARCHIVE`; what `chunks` throws comes out as it is. */
+/** What comes out of `chunks`, each valid until the next one is asked for. Throws `BAD_ARCHIVE`; what `chunks` throws comes out as it is. */
 export function decompress(
   chunks: AsyncIterable<Uint8Array>,
   compression: Compression,
@@ -24,6 +25,8 @@ export function decompress(
 }
 
 const PIECE = 256 * 1024;
+/** Chunks that wait to be used. */
+const AHEAD = 4;
 const FOLLOWS = 'something follows its compressed data';
 
 /** The deflated content of a zip member, which ends exactly where `chunks` ends. */
@@ -50,7 +53,7 @@ async function* inflate(
       // Awaited below; a failure is told by whoever sees it first.
       feeding.catch(() => undefined);
       try {
-        yield* engine as AsyncIterable<Uint8Array>;
+        yield* ahead(engine);
       } catch (error) {
         if (error instanceof FromSource) throw error.cause;
         throw badArchive(reason(error), undefined, error);
@@ -63,6 +66,42 @@ async function* inflate(
     if (left) await onlyZeros(left, input);
   } finally {
     void input.return?.().catch(() => undefined);
+  }
+}
+
+/**
+ * What comes out of `engine`, which goes on in its own thread while a chunk is used: by itself a stream would wait for that.
+ * Throws what it fails with.
+ */
+async function* ahead(engine: Transform): AsyncGenerator<Uint8Array> {
+  const ready: Uint8Array[] = [];
+  let end: { readonly error?: unknown } | undefined;
+  let wake = (): void => undefined;
+  engine.on('data', (chunk: Uint8Array) => {
+    ready.push(chunk);
+    if (ready.length >= AHEAD) engine.pause();
+    wake();
+  });
+  engine.on('end', () => {
+    end ??= {};
+    wake();
+  });
+  engine.on('error', (error) => {
+    end = { error };
+    wake();
+  });
+  for (;;) {
+    if (end && 'error' in end) throw end.error;
+    const chunk = ready.shift();
+    if (chunk) {
+      if (engine.isPaused()) engine.resume();
+      yield chunk;
+      spent(chunk, PIECE);
+    } else if (end) return;
+    else
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
   }
 }
 

@@ -19,6 +19,11 @@ export class Guarded {
     this.#closed.abort();
   }
 
+  /** Whether its bytes must be asked for in order. */
+  get ordered(): boolean {
+    return this.#source.ordered === true;
+  }
+
   get size(): number | undefined {
     return this.#source.size;
   }
@@ -45,6 +50,13 @@ export class Guarded {
     const bytes = await this.#ask(() => this.#source.read!(start, end));
     if (bytes.length !== end - start) throw badArchive('it is shorter than it was said to be');
     return bytes;
+  }
+
+  /** Fills `into` with the bytes from `start` on. After a failure the source may still write to it. */
+  async fill(into: Uint8Array, start: number): Promise<void> {
+    const { fill } = this.#source;
+    if (fill) await this.#ask(() => fill(into, start));
+    else into.set(await this.read(start, start + into.length));
   }
 
   #ask<T>(ask: () => Promise<T>): Promise<T> {

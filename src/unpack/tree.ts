@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { foldPath, safePath } from '../plan/path.ts';
-import { FileWriter } from './file-writer.ts';
+import { FileWriter, type Written } from './file-writer.ts';
 import type { Budget } from './limits.ts';
 import { leadsTo } from './links.ts';
 import { onDisk, tooMuch, unsafeMember } from './refuse.ts';
@@ -19,6 +19,15 @@ export interface UnpackedFile {
   readonly mode: number;
   /** Where a symbolic link leads, relative to its own folder. */
   readonly link?: string;
+}
+
+/** Where a file of the archive goes, once its name is taken. */
+export interface Place {
+  readonly path: string;
+  /** On the disk; its folder is there. */
+  readonly full: string;
+  /** 0o644 or 0o755. */
+  readonly mode: number;
 }
 
 export interface TreeOptions {
@@ -47,7 +56,7 @@ export class Tree {
   readonly #nodes = new Map<string, Node>([['', { kind: 'directory', path: '' }]]);
   readonly #links: Extract<Node, { kind: 'link' }>[] = [];
   readonly #writer = new FileWriter();
-  #current: { path: string; mode: number } | undefined;
+  #current: Place | undefined;
   #files = 0;
   #bytes = 0;
 
@@ -88,18 +97,32 @@ export class Tree {
     } else if (known.path !== path) throw twins(path, known.path);
   }
 
-  /** Starts a file; `write` and `closeFile` follow. `mode` is any mode: only its execute bits are looked at. */
-  openFile(path: string, mode: number): void {
+  /** Takes the name of a file that somebody else writes; `fileDone` follows. `mode` is any mode: only its execute bits are looked at. */
+  claimFile(path: string, mode: number): Place {
     const key = this.#claim(path);
     const kept = (mode & 0o111) === 0 ? 0o644 : 0o755;
-    this.#writer.open(join(this.#options.into, path), path, kept);
-    this.#current = { path, mode: kept };
     // Claimed before its bytes are there: what comes in between is a bug, and would be a conflict.
     this.#nodes.set(key, {
       kind: 'file',
       path,
       file: { path, size: 0, crc32: '00000000', mode: kept },
     });
+    return { path, full: join(this.#options.into, path), mode: kept };
+  }
+
+  /** The file at `place` is whole. */
+  fileDone({ path, mode }: Place, written: Written): UnpackedFile {
+    const file: UnpackedFile = { path, mode, ...written };
+    this.#nodes.set(foldPath(path), { kind: 'file', path, file });
+    this.#report(file);
+    return file;
+  }
+
+  /** Starts a file; `write` and `closeFile` follow. */
+  openFile(path: string, mode: number): void {
+    const place = this.claimFile(path, mode);
+    this.#writer.open(place.full, path, place.mode);
+    this.#current = place;
   }
 
   write(chunk: Uint8Array): void {
@@ -108,12 +131,9 @@ export class Tree {
 
   /** Ends the file and reports it. */
   closeFile(): UnpackedFile {
-    const { path, mode } = this.#current!;
+    const place = this.#current!;
     this.#current = undefined;
-    const file: UnpackedFile = { path, mode, ...this.#writer.close() };
-    this.#nodes.set(foldPath(path), { kind: 'file', path, file });
-    this.#report(file);
-    return file;
+    return this.fileDone(place, this.#writer.close());
   }
 
   /** A second name for a file that came earlier. */

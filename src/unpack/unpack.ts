@@ -6,6 +6,7 @@ import { Budget, type UnpackLimits } from './limits.ts';
 import { badArchive } from './refuse.ts';
 import { Guarded } from './source.ts';
 import { unpackTar } from './tar.ts';
+import type { Threads } from './threads.ts';
 import { Tree, type UnpackedFile } from './tree.ts';
 
 export { defaultLimits, type UnpackLimits } from './limits.ts';
@@ -21,6 +22,10 @@ export interface ArchiveSource {
   stream(): AsyncIterable<Uint8Array>;
   /** Exactly the bytes from `start` up to `end`, in memory of their own. A zip needs it. */
   read?(start: number, end: number): Promise<Uint8Array>;
+  /** Fills `into` with the bytes from `start` on. Absent: `read` does it. Asked for several stretches at a time. */
+  readonly fill?: (into: Uint8Array, start: number) => Promise<void>;
+  /** `fill` is to be asked for the bytes from the first on, in order. */
+  readonly ordered?: boolean;
 }
 
 export interface UnpackOptions {
@@ -31,6 +36,8 @@ export interface UnpackOptions {
   readonly strip?: string;
   readonly limits: UnpackLimits;
   readonly signal: AbortSignal;
+  /** Where the members of a zip are unpacked beside each other. Absent: on this thread. */
+  readonly threads?: Threads;
   /** Called for every file when it is whole, and for every link at the end. */
   onFile(file: UnpackedFile): void;
 }
@@ -58,7 +65,7 @@ export async function unpack(
   const guarded = new Guarded(source, options.signal);
   try {
     options.signal.throwIfAborted();
-    if (options.format === 'zip') await fromZip(guarded, tree, budget);
+    if (options.format === 'zip') await fromZip(guarded, tree, budget, options.threads);
     else await unpackTar(plainTar(guarded, options.format, budget), tree, budget);
     tree.finish();
     return tree.totals;
@@ -92,14 +99,19 @@ async function* plainTar(
   }
 }
 
-async function fromZip(source: Guarded, tree: Tree, budget: Budget): Promise<void> {
+async function fromZip(
+  source: Guarded,
+  tree: Tree,
+  budget: Budget,
+  threads: Threads | undefined,
+): Promise<void> {
   if (source.size === undefined)
     throw badArchive(
       'a zip of unknown size cannot be read',
       'Serve it with a Content-Length, or publish a tar.',
     );
   const { unpackZip } = await import('./zip.ts');
-  await unpackZip((start, end) => source.read(start, end), source.size, tree, budget);
+  await unpackZip(source, source.size, tree, budget, threads);
 }
 
 async function* counted(

@@ -1,24 +1,29 @@
-/** A stretch of a file, read once from start to end in large pieces, the next one while this one is used. */
+/** A view that moves along a stretch of a file: what is ahead may be looked at, what is behind is let go. */
+import type { Piece, Pieces } from './pieces.ts';
 import { badArchive } from './refuse.ts';
-import { view, type Read } from './zip-end.ts';
 
-const PIECE = 1024 * 1024;
+const NOTHING = Buffer.alloc(0);
+
+/** Bytes, and the piece they lie in, kept for whoever has them. Without one they are a copy. */
+export interface Held {
+  readonly bytes: Buffer;
+  readonly piece?: Piece;
+}
 
 export class Window {
-  readonly #read: Read;
-  readonly #end: number;
-  /** Bytes read and not yet used, beginning at `position`. */
-  #have: Buffer = Buffer.alloc(0);
-  #next: Promise<Uint8Array> | undefined;
-  /** How far has been asked for. */
-  #asked: number;
+  readonly #pieces: Pieces;
+  readonly #beforeWaiting: () => void;
+  /** Read and not yet let go: the first may be used up. */
+  readonly #parts: { readonly piece: Piece; at: number }[] = [];
+  /** Bytes ahead in `#parts`. */
+  #have = 0;
   #position: number;
 
-  constructor(read: Read, start: number, end: number) {
-    this.#read = read;
-    this.#end = end;
-    this.#asked = start;
+  /** `beforeWaiting` is called before more is asked for: who holds pieces must let them go in time. */
+  constructor(pieces: Pieces, start: number, beforeWaiting: () => void) {
+    this.#pieces = pieces;
     this.#position = start;
+    this.#beforeWaiting = beforeWaiting;
   }
 
   /** Offset in the file of the next byte. */
@@ -26,7 +31,7 @@ export class Window {
     return this.#position;
   }
 
-  /** The next `count` bytes, at most a few MiB. Throws `BAD_ARCHIVE` where they would reach past the end. */
+  /** The next `count` bytes, at most a few MiB, valid until the next call. Throws `BAD_ARCHIVE` where they would reach past the end. */
   async take(count: number): Promise<Buffer> {
     const bytes = await this.peek(count);
     if (bytes.length < count) throw past();
@@ -36,43 +41,71 @@ export class Window {
 
   /** Like `take`, but they stay, and there are fewer at the end. */
   async peek(count: number): Promise<Buffer> {
-    while (this.#have.length < count && (await this.#more()));
-    return this.#have.subarray(0, count);
+    this.#drop();
+    while (this.#have < count && (await this.#more()));
+    return this.#look(Math.min(count, this.#have));
   }
 
-  /** The next `count` bytes, however many, in pieces. */
+  /** Like `take`, valid until the piece is released. */
+  async hold(count: number): Promise<Held> {
+    const bytes = await this.take(count);
+    const piece = this.#parts[0]?.piece;
+    if (piece?.bytes.buffer !== bytes.buffer) return { bytes };
+    piece.keep();
+    return { bytes, piece };
+  }
+
+  /** The next `count` bytes, however many, in pieces that are valid until the next one is asked for. */
   async *through(count: number): AsyncGenerator<Buffer> {
     for (let left = count; left > 0;) {
-      if (this.#have.length === 0 && !(await this.#more())) throw past();
-      const piece = this.#have.subarray(0, left);
-      this.#use(piece.length);
-      left -= piece.length;
-      yield piece;
+      this.#drop();
+      if (this.#have === 0 && !(await this.#more())) throw past();
+      const { piece, at } = this.#parts[0]!;
+      const bytes = piece.bytes.subarray(at, at + left);
+      this.#use(bytes.length);
+      left -= bytes.length;
+      yield bytes;
     }
   }
 
+  /** Lets go of everything. */
+  close(): void {
+    for (const { piece } of this.#parts.splice(0)) piece.release();
+    this.#have = 0;
+  }
+
+  #look(count: number): Buffer {
+    const [first] = this.#parts;
+    if (!first || count === 0) return NOTHING;
+    const { piece, at } = first;
+    if (piece.bytes.length - at >= count) return piece.bytes.subarray(at, at + count);
+    const rest = this.#parts.map((part) => part.piece.bytes.subarray(part.at));
+    return Buffer.concat(rest, count);
+  }
+
   #use(count: number): void {
-    this.#have = this.#have.subarray(count);
     this.#position += count;
+    this.#have -= count;
+    for (const part of this.#parts) {
+      const here = Math.min(count, part.piece.bytes.length - part.at);
+      part.at += here;
+      count -= here;
+    }
+  }
+
+  /** Not as soon as they are used up: what was taken last is still being looked at. */
+  #drop(): void {
+    while (this.#parts[0] && this.#parts[0].at === this.#parts[0].piece.bytes.length)
+      this.#parts.shift()!.piece.release();
   }
 
   async #more(): Promise<boolean> {
-    const asked = this.#next ?? this.#ask();
-    if (!asked) return false;
-    const bytes = view(await asked);
-    this.#next = this.#ask();
-    this.#have = this.#have.length === 0 ? bytes : Buffer.concat([this.#have, bytes]);
+    this.#beforeWaiting();
+    const piece = await this.#pieces.next();
+    if (!piece) return false;
+    this.#parts.push({ piece, at: 0 });
+    this.#have += piece.bytes.length;
     return true;
-  }
-
-  #ask(): Promise<Uint8Array> | undefined {
-    if (this.#asked >= this.#end) return undefined;
-    const from = this.#asked;
-    this.#asked = Math.min(this.#end, from + PIECE);
-    const reading = this.#read(from, this.#asked);
-    // A failure is told when the bytes are wanted, if they ever are.
-    reading.catch(() => undefined);
-    return reading;
   }
 }
 

@@ -52,7 +52,7 @@ export async function zipDirectory(
   const bytes = view(await read(end.directoryAt, size));
   const members: ZipMember[] = [];
   let at = 0;
-  for (const file of await records(bytes, end, size)) {
+  for await (const file of records(bytes, end)) {
     const after =
       at + RECORD + file.fileNameLength + file.extraFieldLength + file.fileCommentLength;
     if (file.signature !== RECORD_SIGNATURE || after > end.directorySize)
@@ -68,29 +68,64 @@ export async function zipDirectory(
   return { members: members.sort((a, b) => a.at - b.at), end: end.directoryAt };
 }
 
+/** Records read at a time: what `unzipper` makes of one is large. */
+const SLICE = 2048;
+const END_SIZE = 22;
+
 /**
- * The records, from memory: `unzipper` gets no chance to wait for a stream that failed, and its search for the end record
- * (it takes the first that looks like one) begins at the right one.
+ * The records, from memory: `unzipper` gets no chance to wait for a stream that failed, nor to search for an end record (it
+ * takes the first that looks like one). Each slice is a directory of its own to it.
  */
-async function records(bytes: Buffer, end: ZipEnd, size: number): Promise<readonly File[]> {
-  if (end.count === 0) return [];
+async function* records(bytes: Buffer, end: ZipEnd): AsyncGenerator<File> {
+  if (end.count === 0) return;
   const { default: unzipper } = await import('unzipper');
-  const source = {
-    size: () => Promise.resolve(size),
-    stream: (offset: number) => Readable.from([bytes.subarray(offset - end.directoryAt)]),
+  // Its types do not know the second parameter.
+  const open = unzipper.Open as unknown as {
+    custom(from: object, options: { tailSize: number }): Promise<CentralDirectory>;
   };
-  let directory: CentralDirectory;
-  try {
-    // Its types do not know the second parameter.
-    const open = unzipper.Open as unknown as {
-      custom(from: typeof source, options: { tailSize: number }): Promise<CentralDirectory>;
+  let at = 0;
+  for (let left = end.count; left > 0; left -= SLICE) {
+    const count = Math.min(SLICE, left);
+    const from = at;
+    for (let record = 0; record < count; record++) at = recordEnd(bytes, at, end.directorySize);
+    const slice = Buffer.concat([bytes.subarray(from, at), endRecord(count, at - from)]);
+    const source = {
+      size: () => Promise.resolve(slice.length),
+      stream: (offset: number) => Readable.from([slice.subarray(offset)]),
     };
-    directory = await open.custom(source, { tailSize: size - end.at });
-  } catch (error) {
-    throw badArchive('its directory is damaged', undefined, error);
+    let directory: CentralDirectory;
+    try {
+      directory = await open.custom(source, { tailSize: END_SIZE });
+    } catch (error) {
+      throw badArchive('its directory is damaged', undefined, error);
+    }
+    if (directory.files.length !== count) throw badArchive('its directory is damaged');
+    yield* directory.files;
   }
-  if (directory.files.length !== end.count) throw badArchive('its directory is damaged');
-  return directory.files;
+}
+
+/** Where the record at `at` ends, by the lengths in it. */
+function recordEnd(bytes: Buffer, at: number, directorySize: number): number {
+  const after =
+    at + RECORD > directorySize
+      ? Infinity
+      : at +
+        RECORD +
+        bytes.readUInt16LE(at + 28) +
+        bytes.readUInt16LE(at + 30) +
+        bytes.readUInt16LE(at + 32);
+  if (after > directorySize) throw badArchive('its directory is damaged');
+  return after;
+}
+
+/** An end record for a directory of so many records and bytes that begins the file. Source: APPNOTE.TXT 4.3.16. */
+function endRecord(count: number, directorySize: number): Buffer {
+  const record = Buffer.alloc(END_SIZE);
+  record.writeUInt32LE(0x06054b50, 0);
+  record.writeUInt16LE(count, 8);
+  record.writeUInt16LE(count, 10);
+  record.writeUInt32LE(directorySize, 12);
+  return record;
 }
 
 /** What the flags may say: nothing encrypted, patched or masked. Source: APPNOTE.TXT 4.4.4. */

@@ -7,6 +7,7 @@ import { after } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { ModelFetchError, type ErrorCode } from '../../src/errors.ts';
 import type { ArchiveFormat } from '../../src/fetcher.ts';
+import { createThreads, type Threads } from '../../src/unpack/threads.ts';
 import {
   defaultLimits,
   unpack,
@@ -42,8 +43,35 @@ export interface HarnessOptions extends Partial<
   readonly step?: number;
 }
 
-/** What came of unpacking `bytes`. Fails when anything outside of the staging directory changed, or the report is not the tree. */
+/**
+ * What came of unpacking `bytes`; a zip is unpacked twice, on this thread alone and with others, and the same must come of it.
+ * Fails when anything outside of the staging directory changed, or the report is not the tree. */
 export async function outcome(bytes: Buffer, options: HarnessOptions = {}): Promise<Outcome> {
+  const alone = await outcomeWith(bytes, options);
+  if (options.format !== 'zip') return alone;
+  const threads = createThreads({ count: 2, leastMs: 0 });
+  try {
+    const beside = await outcomeWith(bytes, options, threads);
+    assert.deepEqual(beside.tree, alone.tree);
+    assert.deepEqual(told(beside.error), told(alone.error));
+  } finally {
+    await threads.close();
+  }
+  return alone;
+}
+
+/** What a person would see of it. */
+function told(error: unknown): unknown {
+  if (!(error instanceof ModelFetchError)) return error;
+  const { code, message, path, hint, cause } = error;
+  return { code, message, path, hint, cause: cause instanceof Error ? cause.message : cause };
+}
+
+async function outcomeWith(
+  bytes: Buffer,
+  options: HarnessOptions,
+  threads?: Threads,
+): Promise<Outcome> {
   const before = around();
   const reported: UnpackedFile[] = [];
   try {
@@ -52,6 +80,7 @@ export async function outcome(bytes: Buffer, options: HarnessOptions = {}): Prom
       format: options.format ?? 'tar',
       limits: options.limits ?? defaultLimits,
       signal: options.signal ?? new AbortController().signal,
+      ...(threads && { threads }),
       ...(options.strip !== undefined && { strip: options.strip }),
       onFile: (file) => reported.push(file),
     });
