@@ -1,6 +1,6 @@
 /** What an event of a run says in the log. Pure. */
 import type { FetchEvent } from '../events.ts';
-import { count, formatBytes, formatSeconds } from './format.ts';
+import { count, formatBytes, formatRate, formatSeconds } from './format.ts';
 import type { Level, LogFields } from './log.ts';
 
 export interface LogRecord {
@@ -55,6 +55,15 @@ export function recordOf(event: FetchEvent): LogRecord | undefined {
     }
     case 'warning':
       return record('warn', event.message, { event: 'warning' });
+    case 'bound':
+      return record('info', boundText(event), {
+        event: 'bound',
+        by: event.by,
+        seconds: event.seconds,
+        ofSeconds: event.ofSeconds,
+        bytesPerSec: event.bytesPerSecond,
+        share: event.share,
+      });
     case 'published': {
       const { target, files, bytes, removed } = event;
       const text = `published ${count(files, 'file')} in ${target}${removed > 0 ? `, removed ${removed} stale` : ''}`;
@@ -70,6 +79,19 @@ export function recordOf(event: FetchEvent): LogRecord | undefined {
       });
     }
   }
+}
+
+/** Network volumes are sold by their rate, and it is this one's that was reached, not the link's. */
+export function boundText(event: FetchEvent & { type: 'bound' }): string {
+  const { by, bytesPerSecond, share, cores, quota } = event;
+  const percent = `${(share * 100).toFixed(0)} %`;
+  if (by === 'disk')
+    return `bound by the disk: ${formatBytes(bytesPerSecond)}/s; writes waited for it ${percent} of the time`;
+  const rate = formatRate(bytesPerSecond);
+  if (!quota) return `bound by the CPU: ${rate} take all of ${count(cores, 'core')}`;
+  const limit = `${Number(cores.toFixed(2))} ${cores === 1 ? 'core' : 'cores'}`;
+  const used = share > 0 ? `, used up in ${percent} of its periods` : '';
+  return `bound by the CPU limit of ${limit}: ${rate}${used}`;
 }
 
 function algorithm(digest: string): string {

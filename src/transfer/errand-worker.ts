@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createNetwork, type NetworkOptions } from '../net/create-network.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
+import { writingMs } from '../write-clock.ts';
 import { Leash, runErrand, type Errand } from './errand.ts';
 import { toData, type ErrorData } from './error-data.ts';
 import { createFastLane } from './fast-lane.ts';
@@ -13,7 +14,12 @@ export type ToThread =
   | { readonly type: 'stop'; readonly id: number };
 
 export type FromThread =
-  | { readonly type: 'bytes'; readonly counts: readonly (readonly [id: number, bytes: number])[] }
+  | {
+      readonly type: 'bytes';
+      readonly counts: readonly (readonly [id: number, bytes: number])[];
+      /** Milliseconds that the thread has spent in writes so far. */
+      readonly writingMs: number;
+    }
   | { readonly type: 'shortened'; readonly id: number; readonly yes: boolean }
   | {
       readonly type: 'done';
@@ -42,7 +48,7 @@ function count(id: number, bytes: number): void {
   counts.set(id, (counts.get(id) ?? 0) + bytes);
   counting ??= setTimeout(() => {
     counting = undefined;
-    tell({ type: 'bytes', counts: [...counts] });
+    tell({ type: 'bytes', counts: [...counts], writingMs: writingMs() });
     counts.clear();
   }, COUNT_MS);
 }

@@ -82,6 +82,13 @@ export function connectionRefused(error: unknown): boolean {
   return false;
 }
 
+/** Whether the other side, or someone between, cut a connection that was there. */
+export function connectionReset(error: unknown): boolean {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++)
+    if (['ECONNRESET', 'EPIPE'].includes((at as NodeJS.ErrnoException).code ?? '')) return true;
+  return false;
+}
+
 /** Waits, or throws the signal's reason as soon as it is aborted. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {

@@ -15,6 +15,8 @@ const BUSY = 2;
 export interface Threads {
   /** False: there are none to be had (any more); run the errand yourself. */
   readonly usable: boolean;
+  /** Threads that write to files at present, and how long writes of all have taken so far, as they have told. */
+  readonly writers: { readonly busy: number; readonly ms: number };
   /** Never rejects, and settles only when the errand's place is not touched any more. */
   run(errand: Errand, watch: Watch): Running;
   close(): Promise<void>;
@@ -36,6 +38,8 @@ export interface Running {
 interface Thread {
   readonly worker: Worker;
   readonly errands: Map<number, Pending>;
+  /** Milliseconds in writes. */
+  writingMs: number;
 }
 
 interface Pending {
@@ -44,6 +48,7 @@ interface Pending {
   /** Those who asked for it to be shortened. */
   readonly asking: ((yes: boolean) => void)[];
   counted: number;
+  readonly toFile: boolean;
 }
 
 /** Up to `most` threads, whose networks are made from `network`. None is started before the first errand. */
@@ -65,7 +70,7 @@ export function createThreads(
       workerData: { ...network, env: { ...network.env } },
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
     });
-    const thread: Thread = { worker, errands: new Map() };
+    const thread: Thread = { worker, errands: new Map(), writingMs: 0 };
     worker.on('message', (message: FromThread) => {
       receive(thread, message);
     });
@@ -87,6 +92,12 @@ export function createThreads(
     get usable() {
       return !broken;
     },
+    get writers() {
+      return {
+        busy: threads.filter(writesToFile).length,
+        ms: threads.reduce((sum, { writingMs }) => sum + writingMs, 0),
+      };
+    },
     run: (errand, watch) => {
       const thread = pick();
       const id = nextId++;
@@ -104,6 +115,7 @@ export function createThreads(
         watch,
         asking: [],
         counted: 0,
+        toFile: errand.place.kind === 'file',
         settle: (end) => {
           watch.signal.removeEventListener('abort', stop);
           settled(end);
@@ -133,8 +145,14 @@ export function createThreads(
   };
 }
 
+function writesToFile({ errands }: Thread): boolean {
+  for (const { toFile } of errands.values()) if (toFile) return true;
+  return false;
+}
+
 function receive(thread: Thread, message: FromThread): void {
   if (message.type === 'bytes') {
+    thread.writingMs = message.writingMs;
     for (const [id, bytes] of message.counts) {
       const pending = thread.errands.get(id);
       if (!pending) continue;

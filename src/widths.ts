@@ -1,0 +1,35 @@
+/** How wide a run may become on this machine: requests at a time, and threads. */
+import type { Machine } from './machine.ts';
+
+export interface Widths {
+  /** Requests at a time to begin with, and at most. */
+  readonly first: number;
+  readonly most: number;
+  readonly threads: number;
+}
+
+const MIB = 2 ** 20;
+const FIRST_REQUESTS = 16;
+const MOST_REQUESTS = 64;
+/** Fewer do not hide the time to the first byte. */
+const LEAST_REQUESTS = 4;
+/** Each moves 1 to 2 GB/s. */
+const MOST_THREADS = 4;
+
+/** Bytes: Node with our code; a connection while its sink holds it back; a thread. */
+const BASE = 60 * MIB;
+const CONNECTION = 512 * 1024;
+const THREAD = 12 * MIB;
+/** Of what a limit leaves beside the base, for connections, and again for threads: the rest is for archives and digests. */
+const SHARE = 1 / 4;
+
+/** With less than two cores there are no threads: handing over would only cost. */
+export function widths({ cores, memory }: Pick<Machine, 'cores' | 'memory'>): Widths {
+  const bytes = memory === undefined ? Infinity : Math.max(0, memory - BASE) * SHARE;
+  const most = Math.min(MOST_REQUESTS, Math.max(LEAST_REQUESTS, Math.floor(bytes / CONNECTION)));
+  return {
+    first: Math.min(FIRST_REQUESTS, most),
+    most,
+    threads: cores < 2 ? 0 : Math.min(MOST_THREADS, Math.floor(cores), Math.floor(bytes / THREAD)),
+  };
+}
