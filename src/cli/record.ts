@@ -63,6 +63,8 @@ export function recordOf(event: FetchEvent): LogRecord | undefined {
         ofSeconds: event.ofSeconds,
         bytesPerSec: event.bytesPerSecond,
         share: event.share,
+        cores: event.cores,
+        quota: event.quota,
       });
     case 'published': {
       const { target, files, bytes, removed } = event;

@@ -74,8 +74,7 @@ export class Report {
     const seconds = Math.max(0.001, (performance.now() - this.#startedAt) / 1000);
     const { bound } = this;
     const text = summaryText(sums, seconds) + (bound ? `; ${boundText(bound)}` : '');
-    const by = bound && { bound: bound.by };
-    this.#options.log('info', text, { ...summaryFields(sums, seconds), ...by });
+    this.#options.log('info', text, { ...summaryFields(sums, seconds), ...boundFields(bound) });
   }
 
   /** What bound the run for at least half of the time in which it transferred. */
@@ -97,6 +96,11 @@ export class Report {
       screen.line(jsonLine(Date.now(), 'info', progressText(snapshot), fields));
     else log('info', progressText(snapshot), fields);
   }
+}
+
+/** What bound the run, for a summary. */
+export function boundFields(bound: BoundEvent | undefined): Record<string, unknown> {
+  return bound ? { bound: { by: bound.by, bytesPerSec: bound.bytesPerSecond } } : {};
 }
 
 /** `42%, 3.1 GiB of 7.4 GiB, 412 MB/s, 0:11 left, 12 of 57 files`. */

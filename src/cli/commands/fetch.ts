@@ -3,7 +3,7 @@ import type { FetchResult, Pair, PlannedTarget } from '../../fetch-model.ts';
 import type { Context } from '../context.ts';
 import { columns, count, formatBytes } from '../format.ts';
 import { refuseUnknownCommand, toPairs } from '../grammar.ts';
-import { Report, sum } from '../report.ts';
+import { boundFields, Report, sum } from '../report.ts';
 
 export async function run(context: Context): Promise<void> {
   const { operands, cwd, env, values, out } = context;
@@ -70,7 +70,7 @@ function printResults(
     fetchedBytes,
     retries,
     verified,
-    ...(bound && { bound: { by: bound.by, bytesPerSec: bound.bytesPerSecond } }),
+    ...boundFields(bound),
   });
 }
 
