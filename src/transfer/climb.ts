@@ -16,8 +16,8 @@ export interface Interval {
   readonly ms: number;
   /** Requests were waiting for a slot: only then does the width bound anything. */
   readonly saturated: boolean;
-  /** Connections that answered and were then reset. Absent: none. */
-  readonly resets?: number;
+  /** Connections that were cut while they brought bytes. Absent: none. */
+  readonly cuts?: number;
   /** The CPU or the disk had as much to do as it can: more connections would only wait for it. */
   readonly pressed?: boolean;
 }
@@ -28,8 +28,8 @@ const GROWTH = 1.5;
 /** Less gain than this for half as many connections more is noise. */
 const WORTH_IT = 1.08;
 const SHRINK = 0.6;
-/** Of the connections: that many resets are the server's doing; a single one among many is the network's noise. */
-const RESETS = 1 / 16;
+/** Of the connections: so many that are cut are the server's doing; a single one among many is the network's noise. */
+const CUTS = 1 / 16;
 /** Intervals to stay after a step that gained nothing, before trying again: links and stores change. */
 const REST = 10;
 
@@ -57,8 +57,8 @@ export class Climb {
 
   /** Judges the last step and takes the next; answers the width from now on. */
   tick(interval: Interval): number {
-    const { resets = 0, pressed = false } = interval;
-    if (this.#pushedBack || resets >= Math.max(1, this.#width * RESETS)) {
+    const { cuts = 0, pressed = false } = interval;
+    if (this.#pushedBack || cuts >= Math.max(1, this.#width * CUTS)) {
       this.#pushedBack = false;
       this.#set(Math.floor(this.#width * SHRINK));
       this.#before = undefined;

@@ -10,7 +10,7 @@ import { Enough, type Place } from './errand.ts';
 import { RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
 import type { RateLimit } from './rate.ts';
 import { readStream } from './read-stream.ts';
-import { connectionReset, Patience, pause, type RetryPolicy } from './retry.ts';
+import { connectionCut, Patience, pause, type RetryPolicy } from './retry.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import type { Steering } from './steering.ts';
@@ -91,7 +91,7 @@ export async function read(
         furthest = progress.at;
         patience.progressed();
         source.works();
-        if (connectionReset(error)) transfer.steering.reset();
+        if (connectionCut(error)) transfer.steering.cut();
       }
       if (error instanceof RangeIgnored && !request.range) resumable = false;
       const failure = await asFailure(transfer, error, source, location, request);

@@ -16,8 +16,8 @@ export interface Steering {
   request(): void;
   /** The server asks for less. */
   pushBack(): void;
-  /** A connection that was answering was reset. */
-  reset(): void;
+  /** A connection was cut that had brought bytes. */
+  cut(): void;
   stop(): void;
 }
 
@@ -36,7 +36,7 @@ export function steer({ slots, climb, machine, threads, report }: Steered): Stee
   const bottleneck = new Bottleneck();
   let bytes = 0;
   let requests = 0;
-  let resets = 0;
+  let cuts = 0;
   let since = performance.now();
   let wasBusy = false;
   const tell = (verdict: Verdict): void => {
@@ -55,8 +55,8 @@ export function steer({ slots, climb, machine, threads, report }: Steered): Stee
     const load = look();
     const pressed = load?.transferring === true && pressedBy(load) !== undefined;
     const { saturated } = slots;
-    slots.width = climb.tick({ bytes, requests, ms: now - since, saturated, resets, pressed });
-    [bytes, requests, resets, since] = [0, 0, 0, now];
+    slots.width = climb.tick({ bytes, requests, ms: now - since, saturated, cuts, pressed });
+    [bytes, requests, cuts, since] = [0, 0, 0, now];
     const verdict = load && bottleneck.add(load);
     if (verdict) tell(verdict);
   }, INTERVAL_MS);
@@ -71,8 +71,8 @@ export function steer({ slots, climb, machine, threads, report }: Steered): Stee
     pushBack: () => {
       climb.pushBack();
     },
-    reset: () => {
-      resets++;
+    cut: () => {
+      cuts++;
     },
     stop: () => {
       clearInterval(timer);

@@ -57,10 +57,10 @@ describe('the climb', () => {
     assert.equal(climb.width, 2);
   });
 
-  test('takes resets for push-back, but not a single one among many', () => {
-    const tick = (width: number, resets: number): number => {
+  test('takes cut connections for push-back, but not a single one among many', () => {
+    const tick = (width: number, cuts: number): number => {
       const climb = new Climb({ start: width, least: 1, most: width });
-      return climb.tick({ bytes: width * MB, requests: 0, ms: 500, saturated: true, resets });
+      return climb.tick({ bytes: width * MB, requests: 0, ms: 500, saturated: true, cuts });
     };
     assert.equal(tick(16, 1), 9);
     assert.equal(tick(2, 1), 1);

@@ -7,7 +7,7 @@ import { fetchModel } from '../../src/index.ts';
 import {
   backoff,
   connectionRefused,
-  connectionReset,
+  connectionCut,
   Patience,
   pause,
 } from '../../src/transfer/retry.ts';
@@ -21,7 +21,7 @@ const refused = new ModelFetchError('UNAVAILABLE', 'refused', {
   cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
 });
 
-test('a reset connection is told from a refused one, also when a thread met it', () => {
+test('a connection that was cut is told from a refused one, also when a thread met it', () => {
   const met = (code: string): ModelFetchError =>
     new ModelFetchError('UNAVAILABLE', code, {
       cause: new Error('outer', { cause: Object.assign(new Error(code), { code }) }),
@@ -32,10 +32,12 @@ test('a reset connection is told from a refused one, also when a thread met it',
     ['ECONNREFUSED', false],
     ['ETIMEDOUT', false],
   ] as const) {
-    assert.equal(connectionReset(met(code)), expected, code);
-    assert.equal(connectionReset(fromData(toData(met(code)))), expected, code);
+    assert.equal(connectionCut(met(code)), expected, code);
+    assert.equal(connectionCut(fromData(toData(met(code)))), expected, code);
   }
-  assert.equal(connectionReset(undefined), false);
+  assert.equal(connectionCut(new ModelFetchError('TRUNCATED', 'early')), true);
+  assert.equal(connectionCut(new ModelFetchError('STALLED', 'silence')), false);
+  assert.equal(connectionCut(undefined), false);
 });
 
 describe('the wait before another attempt', () => {
