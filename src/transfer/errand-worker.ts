@@ -1,5 +1,5 @@
 /** A thread that runs errands over a network and a fast lane of its own. See `threads.ts`. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createNetwork, type NetworkOptions } from '../net/create-network.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { writingMs } from '../write-clock.ts';
@@ -47,9 +47,13 @@ function tell(message: FromThread): void {
 
 function count(id: number, bytes: number): void {
   counts.set(id, (counts.get(id) ?? 0) + bytes);
-  // Where writes are slow, one turn of the event loop takes seconds, and timers wait for it.
-  if (performance.now() - counted >= COUNT_MS) tellCounts();
-  else counting ??= setTimeout(tellCounts, COUNT_MS);
+  if (performance.now() - counted < COUNT_MS) {
+    counting ??= setTimeout(tellCounts, COUNT_MS);
+    return;
+  }
+  // Where writes are slow, one turn of the event loop takes seconds, for which timers and messages would wait.
+  tellCounts();
+  for (let next = received(); next; next = received()) heed(next.message);
 }
 
 function tellCounts(): void {
@@ -58,6 +62,10 @@ function tellCounts(): void {
   counted = performance.now();
   tell({ type: 'bytes', counts: [...counts], writingMs: writingMs() });
   counts.clear();
+}
+
+function received(): { readonly message: ToThread } | undefined {
+  return receiveMessageOnPort(port);
 }
 
 async function run(id: number, errand: Errand): Promise<void> {
@@ -80,7 +88,7 @@ async function run(id: number, errand: Errand): Promise<void> {
   });
 }
 
-port.on('message', (message: ToThread) => {
+function heed(message: ToThread): void {
   const { id } = message;
   switch (message.type) {
     case 'run':
@@ -93,4 +101,6 @@ port.on('message', (message: ToThread) => {
       running.get(id)?.stop.abort(new Error('stopped'));
       break;
   }
-});
+}
+
+port.on('message', heed);
