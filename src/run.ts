@@ -97,6 +97,7 @@ export function openRun(options: FetchOptions): Run {
       slots,
       steering,
       most,
+      ahead: room.ahead,
       retry: { attempts: settings.attempts, connectGraceMs: settings.connectGraceMs },
       stallMs: timerMs(settings.stallTimeoutMs),
       rate,

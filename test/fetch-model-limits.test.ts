@@ -1,12 +1,15 @@
 /** Runs under real limits: of CPU time, of what the disk takes, of memory. Skipped where no control group can be made. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { suite, test, type TestContext } from 'node:test';
 import type { FetchEvent } from '../src/events.ts';
 import type { Machine } from '../src/machine.ts';
 import { KEEP, noise, s3Scene, type S3Scene } from './publish/scene.ts';
+import { tar, tarMember } from './support/archives.ts';
 import { limitCpu, limitMemory, limitWrites } from './support/cgroup.ts';
 
 const MIB = 2 ** 20;
@@ -82,5 +85,16 @@ suite('a run with limits', { concurrency: true }, () => {
     const { machine, bounds } = await fetchAllIn(t, group, scene);
     assert.equal(machine.memory, 100 * MIB);
     assert.deepEqual(bounds, []);
+  });
+
+  test('of 128 MiB of memory unpacks an archive within them', async (t) => {
+    const group = limitMemory(t, 128 * MIB);
+    if (typeof group !== 'string') return t.skip(group.missing);
+    const scene = await s3Scene(t);
+    const member = tarMember({ name: 'weights', content: noise(120 * MIB) });
+    scene.s3.put('models', 'm/weights.tar.gz', gzipSync(tar(member), { level: 1 }));
+    const { machine } = await fetchAllIn(t, group, scene);
+    assert.equal(machine.memory, 128 * MIB);
+    assert.equal(statSync(join(scene.dest, 'weights')).size, 120 * MIB);
   });
 });

@@ -25,6 +25,8 @@ export interface Transfer {
   readonly steering: Steering;
   /** The most requests there may ever be at a time: as many files and ranges are begun. */
   readonly most: number;
+  /** How many pieces, of 4 MiB, of a body that is wanted in order may be in memory at a time. */
+  readonly ahead: number;
   readonly retry: RetryPolicy;
   readonly stallMs: number;
   readonly rate: RateLimit | undefined;
