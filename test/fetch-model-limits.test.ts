@@ -75,6 +75,9 @@ suite('a run with limits', { concurrency: true }, () => {
     assert.ok(share >= 0.6, String(share));
     const rate = bytesPerSecond / MIB;
     assert.ok(rate > 12 && rate < 28, `${String(rate)} MiB/s`);
+    // It was told to stop at once: threads heed that between two writes.
+    const more = bounds[1]!.ofSeconds - bounds[0]!.ofSeconds;
+    assert.ok(more < 2.5, `${String(more)} s more`);
   });
 
   test('of 100 MiB of memory stays within them, and blames nothing', async (t) => {
