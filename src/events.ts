@@ -41,6 +41,23 @@ export type FetchEvent =
       readonly bytes: number;
     }
   | { readonly type: 'warning'; readonly message: string }
+  /**
+   * Told when it is certain that the run goes as fast as the CPU it may use, or the volume it writes to, and no faster: after
+   * five seconds of it at least. Once for each; and, if there was one, once more with the sums of the whole run at its end.
+   */
+  | {
+      readonly type: 'bound';
+      readonly by: 'cpu' | 'disk';
+      /** For how long, of all seconds in which requests were under way; and how much arrived meanwhile. */
+      readonly seconds: number;
+      readonly ofSeconds: number;
+      readonly bytesPerSecond: number;
+      /** 0 to 1: of the writers' time, how much they waited for the volume; of the CPU quota's periods, how many used it up. */
+      readonly share: number;
+      /** CPUs' worth of time that the run may use; with `quota`, because its control group may use no more. */
+      readonly cores: number;
+      readonly quota: boolean;
+    }
   | {
       readonly type: 'published';
       readonly target: string;

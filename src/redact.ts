@@ -17,9 +17,9 @@ const AUTHORIZATION = /\b(bearer|basic|aws4-hmac-sha256)(\s+)[^\s,;"'][^\s"']*/g
  * name with something after them is another thing (`TOKEN_FILE` names a file).
  */
 const SECRET_WORD = String.raw`(?:(?:secret|private|account|signing|encryption|api|shared)[-_]?(?:access[-_]?)?key|storage[-_]?access[-_]?key|secret|password|passwd|passphrase|pwd|token|credentials?)`;
-/** `NAME=value` and `--name=value`, quoted or not, to the next space. Parameters of URLs are seen to before. */
+/** `NAME=value` and `--name=value`, quoted or not, to the next space; a switch is no secret. Parameters of URLs are seen to before. */
 const ASSIGNMENT = new RegExp(
-  String.raw`(?<![?&;\w-])([\w-]{0,60}${SECRET_WORD}\s?=\s?)("[^"]*"?|'[^']*'?|[^\s"'\\]+)`,
+  String.raw`(?<![?&;\w-])([\w-]{0,60}${SECRET_WORD}\s?=\s?)(?!(?:true|false)\b)("[^"]*"?|'[^']*'?|[^\s"'\\]+)`,
   'gi',
 );
 /** The beginning of `"name": "value"` in JSON or Python, also where that text is quoted itself, and its quotes escaped. */

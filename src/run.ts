@@ -1,8 +1,8 @@
 /** What one call shares: settings, the deadline, the network, the lanes. Loaded as needed: a local copy opens no socket. */
-import { availableParallelism } from 'node:os';
 import { asModelFetchError, ModelFetchError } from './errors.ts';
 import type { Entry, Fetcher, HttpClient, ResolveContext } from './fetcher.ts';
 import { createRegistry } from './create-registry.ts';
+import { thisMachine } from './machine.ts';
 import { normalize, type FetchOptions, type Settings } from './options.ts';
 import { createFastLane } from './transfer/fast-lane.ts';
 import type { Lane } from './transfer/lane.ts';
@@ -14,12 +14,8 @@ import { Slots } from './transfer/slots.ts';
 import { steer } from './transfer/steering.ts';
 import { createThreads, type Threads } from './transfer/threads.ts';
 import { createHashThread } from './verify/hash-thread.ts';
+import { widths } from './widths.ts';
 
-/** Requests at a time to begin with, and at most, unless a number was asked for. */
-const FIRST_REQUESTS = 16;
-const MOST_REQUESTS = 64;
-/** Each moves 1 to 2 GB/s and takes some 12 MB. */
-const MOST_THREADS = 4;
 /** How many resolvers may point at each other. */
 const MAX_INDIRECTIONS = 5;
 
@@ -53,12 +49,15 @@ export function openRun(options: FetchOptions): Run {
   );
   const fastLane: Lane = async (job) => (await fast()).lane(job);
   const slowLane: Lane = async (job) => (await slow())(job);
-  const most = settings.concurrency ?? MOST_REQUESTS;
-  const start = settings.concurrency ?? FIRST_REQUESTS;
+  const machine = thisMachine();
+  const room = widths(machine);
+  const most = settings.concurrency ?? room.most;
+  const start = settings.concurrency ?? room.first;
   const slots = new Slots(start);
   const hashing = createHashThread();
-  const steering = steer(slots, new Climb({ start, least: settings.concurrency ?? 1, most }));
-  const threads = threadsFor(settings);
+  const climb = new Climb({ start, least: settings.concurrency ?? 1, most });
+  const threads = threadsFor(settings, room.threads);
+  const steering = steer({ slots, climb, machine, threads, report: settings.report });
   const rate = settings.limitRate === undefined ? undefined : new RateLimit(settings.limitRate);
   const client: HttpClient = {
     request: async (url, request) => (await http()).request(url, { signal, ...request }),
@@ -98,6 +97,7 @@ export function openRun(options: FetchOptions): Run {
       slots,
       steering,
       most,
+      ahead: room.ahead,
       retry: { attempts: settings.attempts, connectGraceMs: settings.connectGraceMs },
       stallMs: timerMs(settings.stallTimeoutMs),
       rate,
@@ -117,14 +117,10 @@ export function openRun(options: FetchOptions): Run {
   };
 }
 
-/** One core needs none: handing over would only cost. Under a rate limit all bytes pass one place that holds them back. */
-function threadsFor(settings: Settings): Threads | undefined {
-  const cores = availableParallelism();
-  if (cores < 2 || settings.limitRate !== undefined) return undefined;
-  return createThreads(Math.min(cores, MOST_THREADS), {
-    env: settings.env,
-    policy: settings.netPolicy,
-  });
+/** Under a rate limit there are none: all bytes pass one place that holds them back. */
+function threadsFor(settings: Settings, most: number): Threads | undefined {
+  if (most === 0 || settings.limitRate !== undefined) return undefined;
+  return createThreads(most, { env: settings.env, policy: settings.netPolicy });
 }
 
 /** Node's timers hold 31 bits, 24.8 days; with more they go off at once. */

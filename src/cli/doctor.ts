@@ -1,8 +1,9 @@
 /** The checks of `model-fetch doctor` that need no model: the machine, the disk, the surroundings. */
 import { constants } from 'node:fs';
 import { access, readFile, stat, statfs } from 'node:fs/promises';
-import { availableParallelism, totalmem } from 'node:os';
+import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
+import { thisMachine } from '../machine.ts';
 import { redactText } from '../redact.ts';
 import type { Env } from '../registry.ts';
 import { VERSION } from '../version.ts';
@@ -80,25 +81,16 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** The memory and CPU that the cgroup allows. Source: Linux, Documentation/admin-guide/cgroup-v2.rst. */
-export async function checkLimits(): Promise<Finding> {
-  const memory = process.constrainedMemory();
-  const limited = memory > 0 && memory < totalmem();
-  const [quota, period] =
-    (await firstOf('/sys/fs/cgroup/cpu.max', '/sys/fs/cgroup/cpu/cpu.cfs_quota_us'))?.split(
-      /\s+/,
-    ) ?? [];
-  const cpus =
-    quota === undefined || quota === 'max' || Number(quota) <= 0
-      ? undefined
-      : Number(quota) / Number(period ?? 100_000);
+/** The memory and CPU that the control group allows. */
+export function checkLimits(): Finding {
+  const { cores, quota, memory } = thisMachine();
   const detail = [
-    limited ? `memory ${formatBytes(memory)}` : `memory ${formatBytes(totalmem())}, no limit`,
-    cpus === undefined
-      ? `${count(availableParallelism(), 'CPU')}, no limit`
-      : `CPU ${cpus.toFixed(2)} of ${availableParallelism()}`,
+    memory === undefined
+      ? `memory ${formatBytes(totalmem())}, no limit`
+      : `memory ${formatBytes(memory)}`,
+    quota ? `CPU ${cores.toFixed(2)}` : `${count(cores, 'CPU')}, no limit`,
   ].join('; ');
-  if (limited && memory < 256 * 2 ** 20)
+  if (memory !== undefined && memory < 256 * 2 ** 20)
     return {
       check: 'limits',
       status: 'warn',
@@ -106,14 +98,6 @@ export async function checkLimits(): Promise<Finding> {
       hint: 'Allow 256 MiB of memory: large models may need it.',
     };
   return { check: 'limits', status: 'ok', detail };
-}
-
-async function firstOf(...paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) {
-    const text = await readFile(path, 'utf8').catch(() => undefined);
-    if (text !== undefined) return text.trim();
-  }
-  return undefined;
 }
 
 const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'].flatMap((name) => [

@@ -55,6 +55,17 @@ export function recordOf(event: FetchEvent): LogRecord | undefined {
     }
     case 'warning':
       return record('warn', event.message, { event: 'warning' });
+    case 'bound':
+      return record('info', boundText(event), {
+        event: 'bound',
+        by: event.by,
+        seconds: event.seconds,
+        ofSeconds: event.ofSeconds,
+        bytesPerSec: event.bytesPerSecond,
+        share: event.share,
+        cores: event.cores,
+        quota: event.quota,
+      });
     case 'published': {
       const { target, files, bytes, removed } = event;
       const text = `published ${count(files, 'file')} in ${target}${removed > 0 ? `, removed ${removed} stale` : ''}`;
@@ -70,6 +81,18 @@ export function recordOf(event: FetchEvent): LogRecord | undefined {
       });
     }
   }
+}
+
+/** Why a run is no faster, as one clause: `bound by the disk: 121 MiB/s; writes waited for it 93 % of the time`. */
+export function boundText(event: FetchEvent & { type: 'bound' }): string {
+  const { by, bytesPerSecond, share, cores, quota } = event;
+  const percent = `${(share * 100).toFixed(0)} %`;
+  // Binary, as the rates of volumes are sold.
+  if (by === 'disk')
+    return `bound by the disk: ${formatBytes(bytesPerSecond)}/s; writes waited for it ${percent} of the time`;
+  const number = `${Number(cores.toFixed(2))} ${cores === 1 ? 'core' : 'cores'}`;
+  if (!quota) return `bound by the CPU: all of ${number} in use`;
+  return `bound by the CPU limit of ${number}${share > 0 ? `: used up in ${percent} of its periods` : ''}`;
 }
 
 function algorithm(digest: string): string {

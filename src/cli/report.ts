@@ -4,7 +4,7 @@ import type { FetchResult } from '../fetch-model.ts';
 import { renderBar } from './bar.ts';
 import { count, formatBytes, formatClock, formatRate, formatSeconds } from './format.ts';
 import { jsonLine, type Logger } from './log.ts';
-import { recordOf } from './record.ts';
+import { boundText, recordOf } from './record.ts';
 import { Progress, type Snapshot } from './progress.ts';
 import type { Screen } from './screen.ts';
 
@@ -21,6 +21,8 @@ export interface ReportOptions {
   readonly unicode: boolean;
 }
 
+type BoundEvent = FetchEvent & { readonly type: 'bound' };
+
 /** Milliseconds between frames of the bar. */
 const FRAME_MS = 100;
 
@@ -30,6 +32,8 @@ export class Report {
   #timer: NodeJS.Timeout | undefined;
   #frame = 0;
   readonly #startedAt = performance.now();
+  /** By what it is that bound the run; the newest, which has the sums. */
+  readonly #bounds = new Map<string, BoundEvent>();
 
   constructor(options: ReportOptions) {
     this.#options = options;
@@ -47,6 +51,11 @@ export class Report {
   /** For `FetchOptions.onEvent`. */
   readonly onEvent = (event: FetchEvent): void => {
     this.#progress.add(event);
+    if (event.type === 'bound') {
+      const told = this.#bounds.has(event.by);
+      this.#bounds.set(event.by, event);
+      if (told) return;
+    }
     const record = recordOf(event);
     if (record) this.#options.log(record.level, record.msg, record.fields);
   };
@@ -63,7 +72,14 @@ export class Report {
     this.stop();
     const sums = sum(results);
     const seconds = Math.max(0.001, (performance.now() - this.#startedAt) / 1000);
-    this.#options.log('info', summaryText(sums, seconds), summaryFields(sums, seconds));
+    const { bound } = this;
+    const text = summaryText(sums, seconds) + (bound ? `; ${boundText(bound)}` : '');
+    this.#options.log('info', text, { ...summaryFields(sums, seconds), ...boundFields(bound) });
+  }
+
+  /** What bound the run for at least half of the time in which it transferred. */
+  get bound(): BoundEvent | undefined {
+    return [...this.#bounds.values()].find(({ seconds, ofSeconds }) => seconds >= ofSeconds / 2);
   }
 
   #draw(): void {
@@ -80,6 +96,11 @@ export class Report {
       screen.line(jsonLine(Date.now(), 'info', progressText(snapshot), fields));
     else log('info', progressText(snapshot), fields);
   }
+}
+
+/** What bound the run, for a summary. */
+export function boundFields(bound: BoundEvent | undefined): Record<string, unknown> {
+  return bound ? { bound: { by: bound.by, bytesPerSec: bound.bytesPerSecond } } : {};
 }
 
 /** `42%, 3.1 GiB of 7.4 GiB, 412 MB/s, 0:11 left, 12 of 57 files`. */

@@ -16,6 +16,10 @@ export interface Interval {
   readonly ms: number;
   /** Requests were waiting for a slot: only then does the width bound anything. */
   readonly saturated: boolean;
+  /** Connections that were cut while they brought bytes. Absent: none. */
+  readonly cuts?: number;
+  /** The CPU or the disk had as much to do as it can: more connections would only wait for it. */
+  readonly pressed?: boolean;
 }
 
 /** A request costs about as much as these bytes: small files are counted by their number, large ones by their size. */
@@ -24,6 +28,8 @@ const GROWTH = 1.5;
 /** Less gain than this for half as many connections more is noise. */
 const WORTH_IT = 1.08;
 const SHRINK = 0.6;
+/** Of the connections: so many that are cut are the server's doing; a single one among many is the network's noise. */
+const CUTS = 1 / 16;
 /** Intervals to stay after a step that gained nothing, before trying again: links and stores change. */
 const REST = 10;
 
@@ -44,14 +50,15 @@ export class Climb {
     return this.#width;
   }
 
-  /** The server said 429 or 503, or cut connections. */
+  /** The server said 429 or 503. */
   pushBack(): void {
     this.#pushedBack = true;
   }
 
   /** Judges the last step and takes the next; answers the width from now on. */
   tick(interval: Interval): number {
-    if (this.#pushedBack) {
+    const { cuts = 0, pressed = false } = interval;
+    if (this.#pushedBack || cuts >= Math.max(1, this.#width * CUTS)) {
       this.#pushedBack = false;
       this.#set(Math.floor(this.#width * SHRINK));
       this.#before = undefined;
@@ -70,7 +77,7 @@ export class Climb {
       this.#rest--;
       return this.#width;
     }
-    if (this.#width < this.#options.most) {
+    if (this.#width < this.#options.most && !pressed) {
       this.#before = { rate, width: this.#width };
       this.#set(Math.ceil(this.#width * GROWTH));
     } else this.#before = undefined;

@@ -1,7 +1,8 @@
 /** A thread that runs errands over a network and a fast lane of its own. See `threads.ts`. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createNetwork, type NetworkOptions } from '../net/create-network.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
+import { writingMs } from '../write-clock.ts';
 import { Leash, runErrand, type Errand, type FileMark } from './errand.ts';
 import { toData, type ErrorData } from './error-data.ts';
 import { createFastLane } from './fast-lane.ts';
@@ -13,7 +14,12 @@ export type ToThread =
   | { readonly type: 'stop'; readonly id: number };
 
 export type FromThread =
-  | { readonly type: 'bytes'; readonly counts: readonly (readonly [id: number, bytes: number])[] }
+  | {
+      readonly type: 'bytes';
+      readonly counts: readonly (readonly [id: number, bytes: number])[];
+      /** Milliseconds that the thread has spent in writes so far. */
+      readonly writingMs: number;
+    }
   | { readonly type: 'shortened'; readonly id: number; readonly yes: boolean }
   | {
       readonly type: 'done';
@@ -35,23 +41,40 @@ const running = new Map<number, { readonly leash: Leash; readonly stop: AbortCon
 const counts = new Map<number, number>();
 let telling: FromThread[] = [];
 let counting: NodeJS.Timeout | undefined;
+let counted = performance.now();
 
 /** What is said in one turn goes together: for small files the messages would cost more than the bytes. */
 function tell(message: FromThread): void {
-  if (telling.push(message) > 1) return;
-  setImmediate(() => {
-    port.postMessage(telling);
-    telling = [];
-  });
+  if (telling.push(message) === 1) setImmediate(post);
+}
+
+function post(): void {
+  if (telling.length > 0) port.postMessage(telling);
+  telling = [];
 }
 
 function count(id: number, bytes: number): void {
   counts.set(id, (counts.get(id) ?? 0) + bytes);
-  counting ??= setTimeout(() => {
-    counting = undefined;
-    tell({ type: 'bytes', counts: [...counts] });
-    counts.clear();
-  }, COUNT_MS);
+  if (performance.now() - counted < COUNT_MS) {
+    counting ??= setTimeout(tellCounts, COUNT_MS);
+    return;
+  }
+  // Where writes are slow, one turn of the event loop takes seconds, for which timers and messages would wait.
+  tellCounts();
+  post();
+  for (let next = received(); next; next = received()) heedAll(next.message);
+}
+
+function tellCounts(): void {
+  clearTimeout(counting);
+  counting = undefined;
+  counted = performance.now();
+  tell({ type: 'bytes', counts: [...counts], writingMs: writingMs() });
+  counts.clear();
+}
+
+function received(): { readonly message: readonly ToThread[] } | undefined {
+  return receiveMessageOnPort(port);
 }
 
 async function run(id: number, errand: Errand): Promise<void> {
@@ -75,11 +98,7 @@ async function run(id: number, errand: Errand): Promise<void> {
   });
 }
 
-port.on('message', (messages: readonly ToThread[]) => {
-  for (const message of messages) hear(message);
-});
-
-function hear(message: ToThread): void {
+function heed(message: ToThread): void {
   const { id } = message;
   switch (message.type) {
     case 'run':
@@ -93,3 +112,9 @@ function hear(message: ToThread): void {
       break;
   }
 }
+
+function heedAll(messages: readonly ToThread[]): void {
+  for (const message of messages) heed(message);
+}
+
+port.on('message', heedAll);

@@ -8,9 +8,6 @@ import type { Source } from './source.ts';
 
 /** Bytes a piece: with 30 to 100 ms to the first byte and some tens of MB/s a connection, most of the time is transfer. */
 const PIECE = 4 * 1024 * 1024;
-/** Pieces in memory at a time, 32 MiB in all. */
-const AHEAD = 8;
-
 /** Chunks are valid until the next one is asked for. `onDigests` tells what answers said about the whole, if they did. */
 export async function* inOrder(
   transfer: Transfer,
@@ -47,7 +44,7 @@ async function* byPieces(
   const queue: { buffer: Buffer<SharedArrayBuffer>; length: number; done: Promise<void> }[] = [];
   let next = 0;
   const startMore = (): void => {
-    while (queue.length < AHEAD && next < size) {
+    while (queue.length < transfer.ahead && next < size) {
       const range = { start: next, end: Math.min(next + PIECE, size) };
       next = range.end;
       const buffer = free.pop() ?? Buffer.from(new SharedArrayBuffer(PIECE));

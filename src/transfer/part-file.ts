@@ -2,6 +2,7 @@
 import { closeSync, constants, fsync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { asDiskError, onDisk } from '../disk.ts';
+import { writing } from '../write-clock.ts';
 
 const sync = promisify(fsync);
 
@@ -94,6 +95,8 @@ async function failed(error: unknown): Promise<never> {
 
 /** All of `chunk` at `position`. Synchronous on purpose: a page-cache write is a copy, and handing it to a thread costs more. */
 export function writeAt(fd: number, path: string, chunk: Uint8Array, position: number): void {
-  for (let done = 0; done < chunk.length;)
-    done += onDisk(path, () => writeSync(fd, chunk, done, chunk.length - done, position + done));
+  writing(() => {
+    for (let done = 0; done < chunk.length;)
+      done += onDisk(path, () => writeSync(fd, chunk, done, chunk.length - done, position + done));
+  });
 }

@@ -10,7 +10,7 @@ import { Enough, type FileMark, type Place } from './errand.ts';
 import { RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
 import type { RateLimit } from './rate.ts';
 import { readStream } from './read-stream.ts';
-import { Patience, pause, type RetryPolicy } from './retry.ts';
+import { connectionCut, Patience, pause, type RetryPolicy } from './retry.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import type { Steering } from './steering.ts';
@@ -25,6 +25,8 @@ export interface Transfer {
   readonly steering: Steering;
   /** The most requests there may ever be at a time: as many files and ranges are begun. */
   readonly most: number;
+  /** How many pieces, of 4 MiB, of a body that is wanted in order may be in memory at a time. */
+  readonly ahead: number;
   readonly retry: RetryPolicy;
   readonly stallMs: number;
   readonly rate: RateLimit | undefined;
@@ -95,6 +97,7 @@ export async function read(
         furthest = progress.at;
         patience.progressed();
         source.works();
+        if (connectionCut(error)) transfer.steering.cut();
       }
       if (error instanceof RangeIgnored && !request.range) resumable = false;
       const failure = await asFailure(transfer, error, source, location, request);

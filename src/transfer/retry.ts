@@ -82,6 +82,14 @@ export function connectionRefused(error: unknown): boolean {
   return false;
 }
 
+/** Whether the other side, or someone between, cut a connection that was there: by a reset, or by an end too early. */
+export function connectionCut(error: unknown): boolean {
+  if (error instanceof ModelFetchError && error.code === 'TRUNCATED') return true;
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++)
+    if (['ECONNRESET', 'EPIPE'].includes((at as NodeJS.ErrnoException).code ?? '')) return true;
+  return false;
+}
+
 /** Waits, or throws the signal's reason as soon as it is aborted. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {

@@ -35,6 +35,11 @@ export class Slots {
     this.#wake();
   }
 
+  /** Whether any request is under way. */
+  get busy(): boolean {
+    return this.#short.busy + this.#long.busy > 0;
+  }
+
   /** Whether more would run if they were allowed to. */
   get saturated(): boolean {
     return this.#short.waiting.length + this.#long.waiting.length > 0;

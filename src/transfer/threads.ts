@@ -19,6 +19,8 @@ const SMALL = 64;
 export interface Threads {
   /** Whether an errand of so many bytes is worth a thread. False also when there are none to be had any more. */
   worth(bytes: number): boolean;
+  /** Threads that write to files at present, and how long writes of all have taken so far, as they have told. */
+  readonly writers: { readonly busy: number; readonly ms: number };
   /** Never rejects, and settles only when the errand's place is not touched any more. */
   run(errand: Errand, watch: Watch): Running;
   close(): Promise<void>;
@@ -42,6 +44,8 @@ interface Thread {
   /** Said in this turn, and sent at its end. */
   readonly outbox: ToThread[];
   readonly errands: Map<number, Pending>;
+  /** Milliseconds in writes. */
+  writingMs: number;
 }
 
 interface Pending {
@@ -50,6 +54,7 @@ interface Pending {
   /** Those who asked for it to be shortened. */
   readonly asking: ((yes: boolean) => void)[];
   counted: number;
+  readonly toFile: boolean;
 }
 
 /** Up to `most` threads, whose networks are made from `network`. None is started before the first errand. */
@@ -72,7 +77,7 @@ export function createThreads(
       workerData: { ...network, env: { ...network.env } },
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
     });
-    const thread: Thread = { worker, outbox: [], errands: new Map() };
+    const thread: Thread = { worker, outbox: [], errands: new Map(), writingMs: 0 };
     worker.on('message', (messages: readonly FromThread[]) => {
       for (const message of messages) receive(thread, message);
     });
@@ -96,6 +101,12 @@ export function createThreads(
       asked++;
       return bytes >= LARGE || threads.length > 0 || asked > SMALL;
     },
+    get writers() {
+      return {
+        busy: threads.filter(writesToFile).length,
+        ms: threads.reduce((sum, { writingMs }) => sum + writingMs, 0),
+      };
+    },
     run: (errand, watch) => {
       const thread = pick();
       const id = nextId++;
@@ -113,6 +124,7 @@ export function createThreads(
         watch,
         asking: [],
         counted: 0,
+        toFile: errand.place.kind !== 'memory',
         settle: (end) => {
           watch.signal.removeEventListener('abort', stop);
           settled(end);
@@ -150,8 +162,14 @@ function say({ worker, outbox }: Thread, message: ToThread): void {
   });
 }
 
+function writesToFile({ errands }: Thread): boolean {
+  for (const { toFile } of errands.values()) if (toFile) return true;
+  return false;
+}
+
 function receive(thread: Thread, message: FromThread): void {
   if (message.type === 'bytes') {
+    thread.writingMs = message.writingMs;
     for (const [id, bytes] of message.counts) {
       const pending = thread.errands.get(id);
       if (!pending) continue;

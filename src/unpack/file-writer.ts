@@ -1,6 +1,7 @@
 /** One file being written. Synchronous on purpose: for the many small files of an archive that is four times cheaper. */
 import fs from 'node:fs';
 import { continueCrc, crcHex } from '../verify/crc.ts';
+import { writing } from '../write-clock.ts';
 import { onDisk } from './refuse.ts';
 
 /** Fewer, larger writes: bytes are gathered up to this, and chunks at least half as large go straight through. */
@@ -94,8 +95,10 @@ export class FileWriter {
 
   #flush(bytes: Uint8Array): void {
     const fd = this.#fd!;
-    onDisk(this.#member, () => {
-      for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done);
+    writing(() => {
+      onDisk(this.#member, () => {
+        for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done);
+      });
     });
   }
 

@@ -104,6 +104,35 @@ suite('a run in JSON lines', () => {
     );
     assert.ok(typeof seconds === 'number' && typeof megabytesPerSec === 'number');
   });
+  test('says once what binds the run, and at its end only if it did for half of it', () => {
+    const bound = (by: 'cpu' | 'disk', seconds: number): FetchEvent => ({
+      type: 'bound',
+      by,
+      seconds,
+      ofSeconds: 40,
+      bytesPerSecond: 121 * 2 ** 20,
+      share: by === 'cpu' ? 0.451 : 0.93,
+      cores: 0.5,
+      quota: true,
+    });
+    const { report, output } = reporting('json');
+    for (const event of [bound('cpu', 5), bound('disk', 5), bound('cpu', 9), bound('disk', 21)])
+      report.onEvent(event);
+    report.done([RESULT]);
+    const [cpu, disk, done, ...more] = records(output());
+    assert.equal(
+      cpu!['msg'],
+      'bound by the CPU limit of 0.5 cores: used up in 45 % of its periods',
+    );
+    const line = 'bound by the disk: 121 MiB/s; writes waited for it 93 % of the time';
+    assert.equal(disk!['msg'], line);
+    const { event, by, seconds, ofSeconds, share } = disk!;
+    assert.deepEqual([event, by, seconds, ofSeconds, share], ['bound', 'disk', 5, 40, 0.93]);
+    assert.ok(String(done!['msg']).endsWith(`; ${line}`));
+    assert.deepEqual(done!['bound'], { by: 'disk', bytesPerSec: 121 * 2 ** 20 });
+    assert.deepEqual(more, []);
+    assert.equal(report.bound?.seconds, 21);
+  });
   test('has a progress record now and then', async () => {
     const { report, output } = reporting('json', { progress: 'log', intervalMs: 40 });
     EVENTS.slice(0, 3).forEach(report.onEvent);

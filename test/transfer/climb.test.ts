@@ -57,6 +57,31 @@ describe('the climb', () => {
     assert.equal(climb.width, 2);
   });
 
+  test('takes cut connections for push-back, but not a single one among many', () => {
+    const tick = (width: number, cuts: number): number => {
+      const climb = new Climb({ start: width, least: 1, most: width });
+      return climb.tick({ bytes: width * MB, requests: 0, ms: 500, saturated: true, cuts });
+    };
+    assert.equal(tick(16, 1), 9);
+    assert.equal(tick(2, 1), 1);
+    assert.equal(tick(64, 3), 64);
+    assert.equal(tick(64, 4), 38);
+  });
+
+  test('does not grow while the CPU or the disk has all it can do, and goes on once it has not', () => {
+    const climb = new Climb({ start: 16, least: 1, most: 64 });
+    const tick = (bytes: number, pressed: boolean): number =>
+      climb.tick({ bytes, requests: 0, ms: 500, saturated: true, pressed });
+    assert.deepEqual(
+      [tick(100 * MB, true), tick(100 * MB, true), tick(100 * MB, true)],
+      [16, 16, 16],
+    );
+    assert.equal(tick(100 * MB, false), 24);
+    assert.equal(tick(200 * MB, true), 24, 'what helped is kept');
+    assert.equal(tick(200 * MB, false), 36);
+    assert.equal(tick(200 * MB, true), 24, 'what did not help is taken back');
+  });
+
   test('stays where nobody waits for a slot', () => {
     const climb = new Climb({ start: 16, least: 1, most: 64 });
     assert.ok(widths(climb, 10, (width) => width * MB, false).every((width) => width === 16));

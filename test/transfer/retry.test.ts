@@ -4,7 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import { ModelFetchError } from '../../src/errors.ts';
 import { fetchModel } from '../../src/index.ts';
-import { backoff, connectionRefused, Patience, pause } from '../../src/transfer/retry.ts';
+import {
+  backoff,
+  connectionRefused,
+  connectionCut,
+  Patience,
+  pause,
+} from '../../src/transfer/retry.ts';
+import { fromData, toData } from '../../src/transfer/error-data.ts';
 import { retryAfterMs } from '../../src/retry-after.ts';
 import { startS3 } from '../servers/s3.ts';
 import { fails, KEEP, s3Scene, treeFrom, treeOf } from '../publish/scene.ts';
@@ -12,6 +19,25 @@ import { fails, KEEP, s3Scene, treeFrom, treeOf } from '../publish/scene.ts';
 const unavailable = new ModelFetchError('UNAVAILABLE', 'no');
 const refused = new ModelFetchError('UNAVAILABLE', 'refused', {
   cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
+});
+
+test('a connection that was cut is told from a refused one, also when a thread met it', () => {
+  const met = (code: string): ModelFetchError =>
+    new ModelFetchError('UNAVAILABLE', code, {
+      cause: new Error('outer', { cause: Object.assign(new Error(code), { code }) }),
+    });
+  for (const [code, expected] of [
+    ['ECONNRESET', true],
+    ['EPIPE', true],
+    ['ECONNREFUSED', false],
+    ['ETIMEDOUT', false],
+  ] as const) {
+    assert.equal(connectionCut(met(code)), expected, code);
+    assert.equal(connectionCut(fromData(toData(met(code)))), expected, code);
+  }
+  assert.equal(connectionCut(new ModelFetchError('TRUNCATED', 'early')), true);
+  assert.equal(connectionCut(new ModelFetchError('STALLED', 'silence')), false);
+  assert.equal(connectionCut(undefined), false);
 });
 
 describe('the wait before another attempt', () => {

@@ -86,7 +86,7 @@ describe('errands on threads', () => {
           stallMs: 5000,
           place: { kind: 'file', ...file },
           at: range.start,
-          crcs: ['crc64nvme'],
+          crcs: ['crc32', 'crc64nvme'],
         };
         const onBytes = (bytes: number): void => {
           counted += bytes;

@@ -34,7 +34,7 @@ export async function run(context: Context): Promise<void> {
   tell(checkVersions());
   tell(checkUser());
   tell(await checkDest(resolve(cwd, dest ?? usualDest(context)), dest !== undefined));
-  tell(await checkLimits());
+  tell(checkLimits());
   tell(await checkProxy(env));
   tell(await checkCertificates(env));
   if (uri === undefined) await lookAround(context, tell);

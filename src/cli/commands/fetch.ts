@@ -3,7 +3,7 @@ import type { FetchResult, Pair, PlannedTarget } from '../../fetch-model.ts';
 import type { Context } from '../context.ts';
 import { columns, count, formatBytes } from '../format.ts';
 import { refuseUnknownCommand, toPairs } from '../grammar.ts';
-import { Report, sum } from '../report.ts';
+import { boundFields, Report, sum } from '../report.ts';
 
 export async function run(context: Context): Promise<void> {
   const { operands, cwd, env, values, out } = context;
@@ -30,7 +30,7 @@ export async function run(context: Context): Promise<void> {
     }
     const results = await library.fetchModels(pairs, { ...options, onEvent: report.onEvent });
     report.done(results);
-    printResults(context, pairs, results);
+    printResults(context, pairs, results, report.bound);
   } finally {
     report.stop();
   }
@@ -56,6 +56,7 @@ function printResults(
   context: Context,
   pairs: readonly Pair[],
   results: readonly FetchResult[],
+  bound: Report['bound'],
 ): void {
   if (context.out.json) context.out.document(results);
   else for (const { target } of results) context.out.line(target);
@@ -69,6 +70,7 @@ function printResults(
     fetchedBytes,
     retries,
     verified,
+    ...boundFields(bound),
   });
 }
 

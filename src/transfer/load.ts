@@ -1,0 +1,73 @@
+/** Measures the load of a run, interval by interval. Sources: proc(5), and sched-stats.rst in Linux, Documentation/scheduler. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Machine } from '../machine.ts';
+import { writingMs } from '../write-clock.ts';
+import type { Load } from './bottleneck.ts';
+import type { Threads } from './threads.ts';
+
+/** What can be measured without knowing about requests. */
+export type Measured = Omit<Load, 'bytes' | 'transferring'>;
+
+const TASKS = '/proc/self/task';
+
+/** Answers, each time it is called, what has been since the last time. */
+export function loadMeter(
+  machine: Machine,
+  threads: Pick<Threads, 'writers'> | undefined,
+): () => Measured {
+  const look = () => ({
+    at: performance.now(),
+    cpu: process.cpuUsage(),
+    usage: machine.usage(),
+    here: writingMs(),
+    there: threads?.writers ?? { busy: 0, ms: 0 },
+    queued: queuedByTask(),
+  });
+  let last = look();
+  return () => {
+    const before = last;
+    const now = (last = look());
+    // Where threads write, what this thread writes beside them is little, and left out.
+    const busy = Math.max(before.there.busy, now.there.busy);
+    const cpu = {
+      user: now.cpu.user - before.cpu.user,
+      system: now.cpu.system - before.cpu.system,
+    };
+    return {
+      ms: now.at - before.at,
+      cpuMs: (cpu.user + cpu.system) / 1000,
+      systemMs: cpu.system / 1000,
+      cores: machine.cores,
+      periods: now.usage.periods - before.usage.periods,
+      throttledPeriods: now.usage.throttledPeriods - before.usage.throttledPeriods,
+      writers: Math.max(1, busy),
+      writingMs: busy > 0 ? now.there.ms - before.there.ms : now.here - before.here,
+      queuedMs: grown(before.queued, now.queued),
+    };
+  };
+}
+
+/** Nanoseconds that each thread has been ready to run without running; undefined where the kernel does not tell. */
+function queuedByTask(): ReadonlyMap<string, number> | undefined {
+  try {
+    return new Map(
+      readdirSync(TASKS).map((id) => {
+        const [, queued] = readFileSync(`${TASKS}/${id}/schedstat`, 'latin1').split(' ');
+        return [id, Number(queued)];
+      }),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** Milliseconds. */
+function grown(
+  before: ReadonlyMap<string, number> | undefined,
+  now: ReadonlyMap<string, number> | undefined,
+): number | undefined {
+  if (!before || !now) return undefined;
+  let ns = 0;
+  for (const [id, queued] of now) ns += queued - (before.get(id) ?? 0);
+  return Number.isFinite(ns) ? ns / 1e6 : undefined;
+}
