@@ -13,7 +13,8 @@ export interface ConnectOptions {
   readonly onread?: OnReadOpts;
 }
 
-export interface Network {
+/** Makes sockets. */
+export interface Connector {
   /**
    * A connected socket to the origin of `url`, TLS done, through a proxy tunnel where one applies: address policy checked
    * on what is connected to, all resolved addresses tried in turn. Throws `UNAVAILABLE` (retryable), or `REFUSED` by
@@ -24,6 +25,9 @@ export interface Network {
   proxyFor(url: URL, transport?: Transport): URL | undefined;
   /** True when requests to `url` must be sent to the proxy in absolute form (plain http): the slow lane's business. */
   needsForwardProxy(url: URL, transport?: Transport): boolean;
+}
+
+export interface Network extends Connector {
   /** Node agents under the same rules. Kept and shared per transport. */
   agents(transport?: Transport): { http: HttpAgent; https: HttpsAgent };
   close(): void;

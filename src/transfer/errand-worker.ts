@@ -1,6 +1,6 @@
 /** A thread that runs errands over a network and a fast lane of its own. See `threads.ts`. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { createNetwork, type NetworkOptions } from '../net/create-network.ts';
+import { createConnector, type NetworkOptions } from '../net/create-connector.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { writingMs } from '../write-clock.ts';
 import { Leash, runErrand, type Errand, type FileMark } from './errand.ts';
@@ -35,7 +35,7 @@ export type FromThread =
 const COUNT_MS = 50;
 
 const port = parentPort!;
-const network = createNetwork(workerData as NetworkOptions);
+const network = createConnector(workerData as NetworkOptions);
 const { lane } = createFastLane({ network });
 const running = new Map<number, { readonly leash: Leash; readonly stop: AbortController }>();
 const counts = new Map<number, number>();

@@ -3,7 +3,7 @@
  * it fully understands and leaves the rest, by `NotForFastLane`, to the slow lane.
  */
 import type { HttpLocation } from '../fetcher.ts';
-import type { Network } from '../net/network.ts';
+import type { Connector } from '../net/network.ts';
 import { Connection } from './connection.ts';
 import { ask } from './http-range.ts';
 import { NotForFastLane, type Head, type Lane, type LaneJob } from './lane.ts';
@@ -18,7 +18,7 @@ interface Idle {
 }
 
 /** `close` ends idle connections; those at work end with their jobs' signals. */
-export function createFastLane(options: { network: Network }): { lane: Lane; close(): void } {
+export function createFastLane(options: { network: Connector }): { lane: Lane; close(): void } {
   const { network } = options;
   const idle = new Map<string, Idle[]>();
 

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { ModelFetchError } from '../errors.ts';
-import type { NetworkOptions } from '../net/create-network.ts';
+import type { NetworkOptions } from '../net/create-connector.ts';
 import type { Errand, Outcome } from './errand.ts';
 import type { FromThread, ToThread } from './errand-worker.ts';
 import { fromData } from './error-data.ts';
