@@ -118,3 +118,5 @@ function heedAll(messages: readonly ToThread[]): void {
 }
 
 port.on('message', heedAll);
+// Ready.
+port.postMessage([]);

@@ -15,9 +15,11 @@ const BUSY = 2;
 const LARGE = 1024 * 1024;
 /** Errands of fewer bytes, after which one is started all the same. */
 const SMALL = 64;
+/** Large errands that the main thread does itself while the first thread gets ready, which takes a tenth of a second. */
+const MEANWHILE = 2;
 
 export interface Threads {
-  /** Whether an errand of so many bytes is worth a thread. False also when there are none to be had any more. */
+  /** Whether an errand of so many bytes is for a thread. False also while none is ready, and when there are none to be had. */
   worth(bytes: number): boolean;
   /** Threads that write to files at present, and how long writes of all have taken so far, as they have told. */
   readonly writers: { readonly busy: number; readonly ms: number };
@@ -41,6 +43,7 @@ export interface Running {
 
 interface Thread {
   readonly worker: Worker;
+  ready: boolean;
   /** Said in this turn, and sent at its end. */
   readonly outbox: ToThread[];
   readonly errands: Map<number, Pending>;
@@ -66,6 +69,7 @@ export function createThreads(
   let broken = false;
   let nextId = 0;
   let asked = 0;
+  let meanwhile = 0;
 
   const start = (): Thread => {
     // The sources run as they are, and as built: the thread's own file lies beside this one in both.
@@ -77,8 +81,9 @@ export function createThreads(
       workerData: { ...network, env: { ...network.env } },
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
     });
-    const thread: Thread = { worker, outbox: [], errands: new Map(), writingMs: 0 };
+    const thread: Thread = { worker, ready: false, outbox: [], errands: new Map(), writingMs: 0 };
     worker.on('message', (messages: readonly FromThread[]) => {
+      thread.ready = true;
       for (const message of messages) receive(thread, message);
     });
     worker.on('error', (error) => {
@@ -86,20 +91,29 @@ export function createThreads(
       for (const [id] of thread.errands)
         settle(thread, id, { bytes: 0, crcs: new Map(), error: lost(error) });
     });
+    // Only errands keep the process alive.
+    worker.unref();
     threads.push(thread);
     return thread;
   };
 
+  /** The one with least to do; when even that has enough, another is started for those to come. */
   const pick = (): Thread => {
-    const idlest = threads.toSorted((a, b) => a.errands.size - b.errands.size)[0];
-    return idlest && (threads.length >= most || idlest.errands.size < BUSY) ? idlest : start();
+    const ready = threads.filter((thread) => thread.ready);
+    const able = ready.length > 0 ? ready : threads;
+    const idlest = able.toSorted((a, b) => a.errands.size - b.errands.size)[0] ?? start();
+    const allAreReady = ready.length === threads.length;
+    if (idlest.errands.size >= BUSY && allAreReady && threads.length < most) start();
+    return idlest;
   };
 
   return {
     worth: (bytes) => {
-      if (broken) return false;
       asked++;
-      return bytes >= LARGE || threads.length > 0 || asked > SMALL;
+      if (broken || most === 0) return false;
+      if (threads.length === 0 && (bytes >= LARGE || asked > SMALL)) start();
+      if (threads.some(({ ready }) => ready)) return true;
+      return bytes >= LARGE && meanwhile++ >= MEANWHILE;
     },
     get writers() {
       return {
