@@ -4,7 +4,10 @@ import { continueCrc, crcHex } from '../verify/crc.ts';
 import { writing } from '../write-clock.ts';
 import { onDisk } from './refuse.ts';
 
-/** Fewer, larger writes: bytes are gathered up to this, and chunks at least half as large go straight through. */
+/**
+ * Bytes a write. Fewer, larger writes than most chunks are, and no larger: for a whole MiB the kernel takes pages in large
+ * blocks, which a virtual machine may have to get from its host first. Measured: six times the CPU.
+ */
 const GATHER = 256 * 1024;
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
@@ -97,7 +100,8 @@ export class FileWriter {
     const fd = this.#fd!;
     writing(() => {
       onDisk(this.#member, () => {
-        for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done);
+        for (let done = 0; done < bytes.length;)
+          done += fs.writeSync(fd, bytes, done, Math.min(GATHER, bytes.length - done));
       });
     });
   }
