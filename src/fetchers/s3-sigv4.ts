@@ -35,9 +35,9 @@ export function signGet(request: GetToSign): Record<string, string> {
     'x-amz-date': date,
     ...(identity.sessionToken !== undefined && { 'x-amz-security-token': identity.sessionToken }),
   };
-  const signed = { ...headers, host };
+  const signed: Record<string, string> = { ...headers, host };
   const names = Object.keys(signed).sort();
-  const lines = names.map((name) => `${name}:${oneSpace(signed[name as keyof typeof signed])}\n`);
+  const lines = names.map((name) => `${name}:${oneSpace(signed[name]!)}\n`);
   const list = names.join(';');
   const canonical = `GET\n${path}\n${query}\n${lines.join('')}\n${list}\nUNSIGNED-PAYLOAD`;
   const scope = `${day}/${region}/s3/aws4_request`;

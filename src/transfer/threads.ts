@@ -2,9 +2,10 @@
  * Threads that run errands, each with connections of its own: sockets, TLS, checksums and writes of large bodies then use
  * every core, and the main thread is free for what only it can do. Started as work comes, ended with the run.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { ModelFetchError } from '../errors.ts';
 import type { NetworkOptions } from '../net/create-connector.ts';
+import { startThread } from '../start-thread.ts';
 import type { Errand, Outcome } from './errand.ts';
 import type { FromThread, ToThread } from './errand-worker.ts';
 import { fromData } from './error-data.ts';
@@ -72,12 +73,8 @@ export function createThreads(
   let meanwhile = 0;
 
   const start = (): Thread => {
-    // The sources run as they are, and as built: the thread's own file lies beside this one in both.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./errand-worker.${extension}`, import.meta.url), {
+    const worker = startThread(import.meta.url, 'errand-worker', {
       name: 'model-fetch lanes',
-      // A server's own flags are not for a thread of ours: `--eval` would run it twice.
-      execArgv: [],
       workerData: { ...network, env: { ...network.env } },
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
     });

@@ -1,7 +1,7 @@
 /** Threads that unpack small members of a zip: each takes a batch, inflates, checks and writes it, and answers when all is done. */
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
-import { ModelFetchError, type ErrorCode } from '../errors.ts';
+import { startThread as startWorker } from '../start-thread.ts';
+import { fromData } from '../transfer/error-data.ts';
 import type { BatchAnswer, BatchAsk } from './unpack-worker.ts';
 import type { ZipContent } from './zip-content.ts';
 
@@ -82,9 +82,7 @@ interface Thread {
 }
 
 function startThread(stop: Int32Array): Thread {
-  // The sources run as they are, and as built: the thread's own file lies beside this one in both.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), {
+  const worker = startWorker(import.meta.url, 'unpack-worker', {
     name: 'model-fetch unpack',
     workerData: stop,
     resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
@@ -96,7 +94,7 @@ function startThread(stop: Int32Array): Thread {
     current = undefined;
     worker.unref();
     if (error === undefined) resolve();
-    else reject(asError(error));
+    else reject(fromData(error));
   });
   const died = (error: Error): void => {
     dead ??= error;
@@ -124,15 +122,4 @@ function startThread(stop: Int32Array): Thread {
       await worker.terminate();
     },
   };
-}
-
-/** The error as it was there, so far as it is one of ours. */
-function asError(told: NonNullable<BatchAnswer['error']>): Error {
-  const { code, message, cause, ...details } = told;
-  const inner = cause === undefined ? undefined : Object.assign(new Error(cause.message), cause);
-  if (code === undefined) return Object.assign(new Error(message), inner && { cause: inner });
-  return new ModelFetchError(code as ErrorCode, message, {
-    ...details,
-    ...(inner && { cause: inner }),
-  });
 }

@@ -2,8 +2,9 @@
  * Digests that need their bytes in order, computed on another thread from what has just been written: on a machine with a
  * second core, SHA-256 of a large file costs the download nothing. The descriptor stays the main thread's own.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { ByteRange, DigestAlgorithm } from '../fetcher.ts';
+import { startThread } from '../start-thread.ts';
 import type { HashAnswer, HashAsk } from './hash-worker.ts';
 
 /** The ordered digests of one file. */
@@ -28,11 +29,8 @@ export function createHashThread(): HashThread {
   let files = 0;
   const waiting: { resolve: (answer: HashAnswer) => void; reject: (error: Error) => void }[] = [];
   const start = (): Worker => {
-    // The sources run as they are, and as built: the thread's own file lies beside this one in both.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const started = new Worker(new URL(`./hash-worker.${extension}`, import.meta.url), {
+    const started = startThread(import.meta.url, 'hash-worker', {
       name: 'model-fetch hash',
-      execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
     });
     started.on('message', (answer: HashAnswer) => {
