@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Entry, FailedLocation, Fetcher, HttpLocation } from '../../src/fetcher.ts';
 import { startS3 } from '../servers/s3.ts';
+import { freeAddress } from '../support/free-address.ts';
 import { contextFor, listed, locateOnly, open, pathsOf, read } from './s3-support.ts';
 
 const EU = { region: 'eu-central-1' };
@@ -249,7 +250,7 @@ describe('s3, the control plane', () => {
   });
 
   it('says UNAVAILABLE when nobody listens', async () => {
-    const server = await startS3();
+    const server = await startS3(await freeAddress());
     await server.close();
     await assert.rejects(pathsOf(server, 's3://b/m/'), { code: 'UNAVAILABLE' });
   });

@@ -8,6 +8,7 @@ import { createNetwork, type NetworkOptions } from '../../src/net/create-network
 import { startHttpServer } from '../servers/http.ts';
 import { startProxy } from '../servers/proxy.ts';
 import { certificatePath, serverCertificate } from '../support/certs.ts';
+import { freeAddress } from '../support/free-address.ts';
 
 const closers: (() => unknown)[] = [];
 after(async () => {
@@ -163,10 +164,9 @@ test('a reach of private or public keeps loopback out; any lets everything in', 
 });
 
 test('a refused connection can be told by its cause', async () => {
-  const port = await listening(createServer());
-  await closers.pop()!();
+  const { origin } = await freeAddress();
   const error = await failing(
-    network().connect(new URL(`http://127.0.0.1:${port}`), { signal: never }),
+    network().connect(new URL(origin), { signal: never }),
     'UNAVAILABLE',
     'ECONNREFUSED',
   );

@@ -51,6 +51,8 @@ export interface S3Options {
   readonly clock?: () => number;
   /** PEM: serve https. */
   readonly tls?: { readonly key: string; readonly cert: string };
+  /** Default 127.0.0.1. */
+  readonly host?: string;
   /** Default 0: a free one. */
   readonly port?: number;
 }
@@ -80,7 +82,8 @@ export async function startS3(options: S3Options = {}): Promise<S3Server> {
   const server = options.tls
     ? createTlsServer({ ...options.tls }, listener)
     : createServer(listener);
-  server.listen(options.port ?? 0, '127.0.0.1');
+  const host = options.host ?? '127.0.0.1';
+  server.listen(options.port ?? 0, host);
   await new Promise((resolve, reject) => {
     server.once('listening', resolve);
     server.once('error', reject);
@@ -92,7 +95,7 @@ export async function startS3(options: S3Options = {}): Promise<S3Server> {
     await closed;
   };
   return {
-    url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
+    url: `${options.tls ? 'https' : 'http'}://${host}:${port}`,
     port,
     requests: service.requests,
     put: (bucket, key, bytes, put = {}) => service.put(bucket, key, bytes, put),

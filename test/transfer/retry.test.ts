@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import { ModelFetchError } from '../../src/errors.ts';
 import { fetchModel } from '../../src/index.ts';
@@ -14,6 +12,7 @@ import {
 import { fromData, toData } from '../../src/transfer/error-data.ts';
 import { retryAfterMs } from '../../src/retry-after.ts';
 import { startS3 } from '../servers/s3.ts';
+import { freeAddress } from '../support/free-address.ts';
 import { fails, KEEP, s3Scene, treeFrom, treeOf } from '../publish/scene.ts';
 
 const unavailable = new ModelFetchError('UNAVAILABLE', 'no');
@@ -175,41 +174,30 @@ describe('a run', () => {
 
   for (const scheme of ['http', 's3'] as const) {
     test(`waits for a server that starts late (${scheme})`, async (t) => {
-      const port = await freePort();
+      const { host, port, origin } = await freeAddress();
       const scene = await s3Scene(t);
-      const env = { ...scene.options.env, AWS_ENDPOINT_URL: `http://127.0.0.1:${String(port)}` };
-      const uri =
-        scheme === 's3' ? 's3://late/m/' : `http://127.0.0.1:${String(port)}/late/m/a.bin`;
-      const fetching = fetchModel(uri, scene.dest, {
-        ...KEEP,
-        env,
-        attempts: 2,
-        connectGraceMs: 20_000,
-      });
-      await new Promise((resolve) => setTimeout(resolve, 1500));
-      const late = await startS3({ port, publicBuckets: ['late'] });
-      t.after(() => late.close());
-      late.put('late', 'm/a.bin', 'here');
-      await fetching;
+      const env = { ...scene.options.env, AWS_ENDPOINT_URL: origin };
+      const uri = scheme === 's3' ? 's3://late/m/' : `${origin}/late/m/a.bin`;
+      const comes = async (): Promise<void> => {
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        const late = await startS3({ host, port, publicBuckets: ['late'] });
+        t.after(() => late.close());
+        late.put('late', 'm/a.bin', 'here');
+      };
+      const options = { ...KEEP, env, attempts: 2, connectGraceMs: 20_000 };
+      const both = await Promise.allSettled([comes(), fetchModel(uri, scene.dest, options)]);
+      for (const done of both) if (done.status === 'rejected') throw done.reason;
       assert.deepEqual(treeOf(scene.dest), { 'a.bin': 'here' });
     });
 
     test(`does not wait beyond the grace period (${scheme})`, async (t) => {
-      const port = await freePort();
+      const { origin } = await freeAddress();
       const scene = await s3Scene(t);
-      const env = { ...scene.options.env, AWS_ENDPOINT_URL: `http://127.0.0.1:${String(port)}` };
-      const uri = scheme === 's3' ? 's3://late/m/' : `http://127.0.0.1:${String(port)}/a.bin`;
+      const env = { ...scene.options.env, AWS_ENDPOINT_URL: origin };
+      const uri = scheme === 's3' ? 's3://late/m/' : `${origin}/a.bin`;
       const options = { ...KEEP, env, attempts: 2, connectGraceMs: 0 };
       const error = await fails(fetchModel(uri, scene.dest, options), 'UNAVAILABLE');
       assert.ok(connectionRefused(error));
     });
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
