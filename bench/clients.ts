@@ -171,8 +171,8 @@ export class Clients {
   }
 }
 
-/** How our command starts. */
-export const OURS = [process.execPath, join(ROOT, 'dist/cli/main.js')];
+/** How our command starts: bundled, as in the image. */
+export const OURS = [process.execPath, join(ROOT, 'build/image/main.js')];
 
 function fileOf(url: string): string {
   return url.slice(url.lastIndexOf('/') + 1);

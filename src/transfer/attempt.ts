@@ -46,8 +46,11 @@ export async function attempt(
   const { errand } = request;
   const left = (end ?? 0) - progress.at;
   const here = takeHere(transfer, source, request, progress);
+  const short = size !== undefined && size < SHORT;
+  let began = 0;
   await transfer.slots.run(
     async () => {
+      began = performance.now();
       try {
         if (progress.slowOnly) await here(job, (own) => transfer.slow(own));
         else if (threads && errand && suits(errand, progress) && threads.worth(left))
@@ -59,9 +62,9 @@ export async function attempt(
         await here(job, (own) => transfer.slow(own));
       }
     },
-    { short: size !== undefined && size < SHORT },
+    { short },
   );
-  transfer.steering.request();
+  transfer.steering.request(short ? performance.now() - began : undefined);
 }
 
 /** A new file is made in one go or not at all. */

@@ -30,6 +30,10 @@ const WORTH_IT = 1.08;
 const SHRINK = 0.6;
 /** Of the connections: so many that are cut are the server's doing; a single one among many is the network's noise. */
 const CUTS = 1 / 16;
+/** Milliseconds: of so many short requests, one would have been quicker than that if the server were near. */
+const FAR_MS = 12;
+const SAMPLE = 64;
+const LEAP = 4;
 /** Intervals to stay after a step that gained nothing, before trying again: links and stores change. */
 const REST = 10;
 
@@ -40,6 +44,7 @@ export class Climb {
   #before: { rate: number; width: number } | undefined;
   #rest = 0;
   #pushedBack = false;
+  readonly #short = { answered: 0, quickestMs: Infinity };
 
   constructor(options: ClimbOptions) {
     this.#options = options;
@@ -53,6 +58,19 @@ export class Climb {
   /** The server said 429 or 503. */
   pushBack(): void {
     this.#pushedBack = true;
+  }
+
+  /**
+   * A short request took `ms`. When even the quickest of the first ones mostly waited, the server is far away, and small files
+   * need width more than anything: the climb leaps, for at a few hundred requests a second its steps would take the whole run.
+   */
+  answered(ms: number): void {
+    const { answered, quickestMs } = this.#short;
+    if (answered === SAMPLE) return;
+    this.#short.answered++;
+    this.#short.quickestMs = Math.min(quickestMs, ms);
+    if (answered + 1 === SAMPLE && this.#short.quickestMs >= FAR_MS && this.#rest === 0)
+      this.#set(this.#width * LEAP);
   }
 
   /** Judges the last step and takes the next; answers the width from now on. */

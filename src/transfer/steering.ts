@@ -12,8 +12,8 @@ const INTERVAL_MS = 500;
 export interface Steering {
   /** Body bytes arrived. */
   bytes(count: number): void;
-  /** A request was answered. */
-  request(): void;
+  /** A request was answered; a short one after so many milliseconds. */
+  request(shortMs?: number): void;
   /** The server asks for less. */
   pushBack(): void;
   /** A connection was cut that had brought bytes. */
@@ -65,8 +65,11 @@ export function steer({ slots, climb, machine, threads, report }: Steered): Stee
     bytes: (count) => {
       bytes += count;
     },
-    request: () => {
+    request: (shortMs) => {
       requests++;
+      if (shortMs === undefined) return;
+      climb.answered(shortMs);
+      slots.width = climb.width;
     },
     pushBack: () => {
       climb.pushBack();

@@ -57,6 +57,38 @@ describe('the climb', () => {
     assert.equal(climb.width, 2);
   });
 
+  test('leaps once when even the quickest of many short requests mostly waited, and never while it rests', () => {
+    const answer = (climb: Climb, count: number, ms: (i: number) => number): number => {
+      for (let i = 0; i < count; i++) climb.answered(ms(i));
+      return climb.width;
+    };
+    const far = new Climb({ start: 16, least: 1, most: 128 });
+    assert.equal(
+      answer(far, 63, () => 30),
+      16,
+    );
+    assert.equal(
+      answer(far, 1, () => 30),
+      64,
+    );
+    assert.equal(
+      answer(far, 1000, () => 30),
+      64,
+    );
+    const near = new Climb({ start: 16, least: 1, most: 128 });
+    assert.equal(
+      answer(near, 1000, (i) => (i === 40 ? 2 : 50)),
+      16,
+    );
+    const refused = new Climb({ start: 16, least: 1, most: 128 });
+    refused.pushBack();
+    widths(refused, 1, () => MB);
+    assert.equal(
+      answer(refused, 1000, () => 30),
+      9,
+    );
+  });
+
   test('takes cut connections for push-back, but not a single one among many', () => {
     const tick = (width: number, cuts: number): number => {
       const climb = new Climb({ start: width, least: 1, most: width });
