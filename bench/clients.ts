@@ -1,4 +1,5 @@
 /** The contestants: each by its ordinary client and its ordinary settings, pointed at one source. */
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { s3Environment } from './origin/minio.ts';
@@ -171,8 +172,14 @@ export class Clients {
   }
 }
 
-/** How our command starts: bundled, as in the image. */
-export const OURS = [process.execPath, join(ROOT, 'build/image/main.js')];
+/** How our command starts: the bundle, by the words of the image's entry point. */
+export const OURS = entryPoint(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'));
+
+function entryPoint(dockerfile: string): string[] {
+  const [, words] = /^ENTRYPOINT (\[.+\])$/m.exec(dockerfile)!;
+  const [, ...rest] = JSON.parse(words!) as string[];
+  return [process.execPath, ...rest.map((word) => word.replace(/^\/app\//, `${ROOT}build/image/`))];
+}
 
 function fileOf(url: string): string {
   return url.slice(url.lastIndexOf('/') + 1);

@@ -106,7 +106,7 @@ function node(name: string, words: string[]): Contestant {
 function start(stage: Stage): Workload {
   const { clients, nginx, scale } = stage;
   const { plain } = s3Of(stage);
-  const main = OURS[1]!;
+  const ours = OURS.slice(1);
   const kserve = clients.kserve('s3://tiny/config.json', plain);
   return {
     id: 'g-start',
@@ -117,9 +117,9 @@ function start(stage: Stage): Workload {
     seconds: 20,
     repeat: scale.starts,
     contestants: [
-      node('model-fetch --version', [main, '--version']),
+      node('model-fetch --version', [...ours, '--version']),
       node('node -e 0', ['-e', '0']),
-      node('model-fetch --help', [main, '--help']),
+      node('model-fetch --help', [...ours, '--help']),
       clients.ours('s3://tiny/config.json', { s3: plain, name: 'model-fetch, 1 KiB of S3' }),
       { ...clients.s5cmdCopy('tiny/config.json', plain), name: 's5cmd, 1 KiB of S3' },
       { ...clients.rclone('tiny/config.json', plain), name: 'rclone, 1 KiB of S3' },

@@ -1,6 +1,7 @@
 /** Workload j: memory, whatever the size of the object or of the listing; also inside a memory cgroup. */
 import { join } from 'node:path';
 import { limitMemory } from '../cgroup.ts';
+import { OURS } from '../clients.ts';
 import { GENERATED } from '../origin/generated.ts';
 import type { Contestant, Target, Workload } from '../workload.ts';
 import { GIB, MIB, SHARED, s3Of, type Stage } from './stage.ts';
@@ -73,8 +74,8 @@ function ls(stage: Stage): Pick<Contestant, 'command'> {
   return {
     command: (dest) => {
       const { argv, ...rest } = command(dest);
-      // node, main.js, --quiet, the URI; no target.
-      return { ...rest, argv: [...argv.slice(0, 2), 'ls', ...argv.slice(2, -1)] };
+      // Our words, then --quiet and the URI; no target.
+      return { ...rest, argv: [...OURS, 'ls', ...argv.slice(OURS.length, -1)] };
     },
   };
 }

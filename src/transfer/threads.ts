@@ -76,7 +76,7 @@ export function createThreads(
     const worker = startThread(import.meta.url, 'errand-worker', {
       name: 'model-fetch lanes',
       workerData: { ...network, env: { ...network.env } },
-      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
+      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
     });
     const thread: Thread = { worker, ready: false, outbox: [], errands: new Map(), writingMs: 0 };
     worker.on('message', (messages: readonly FromThread[]) => {

@@ -26,7 +26,13 @@ export interface Scene {
 }
 
 const USER = 65532;
-export const ENTRYPOINT = ['/usr/local/bin/node', '--no-warnings', '/app/main.js'];
+export const ENTRYPOINT = [
+  '/usr/local/bin/node',
+  '--no-warnings',
+  '--max-semi-space-size=2',
+  '--heap-growing-percent=30',
+  '/app/main.js',
+];
 /** A uid such as OpenShift picks: in no passwd file, with group 0. */
 const ARBITRARY = { uid: 1_000_730_000, gid: 0 };
 

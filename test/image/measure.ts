@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
-import type { Image } from './cases.ts';
+import { ENTRYPOINT, type Image } from './cases.ts';
 import { run } from './process.ts';
 
 const RUNS = 20;
@@ -50,7 +50,7 @@ function startUp(image: Image): string[] {
   const version: number[] = [];
   for (let count = 0; count < RUNS; count += 1) {
     bare.push(timed(image, ['-e', '0']));
-    version.push(timed(image, ['--no-warnings', '/app/main.js', '--version']));
+    version.push(timed(image, [...ENTRYPOINT.slice(1), '--version']));
   }
   const [a, b] = [median(bare), median(version)];
   return [
