@@ -6,7 +6,7 @@ import type { Digest, HttpLocation } from '../fetcher.ts';
 import { encodeKey, encodePart, type S3Address } from './s3-address.ts';
 import type { S3Access, Used } from './s3-client.ts';
 import type { S3Options } from './s3-options.ts';
-import { signGet } from './s3-sigv4.ts';
+import { signer, type SignGet, type SigningIdentity } from './s3-sigv4.ts';
 
 /** S3 accepts a signature for 15 minutes; one minute is left for clocks and for the way. */
 const LIFETIME = 14 * 60_000;
@@ -26,12 +26,12 @@ export interface Wanted {
 export async function locationOf(access: S3Access, wanted: Wanted): Promise<HttpLocation> {
   const { address, etag, digests } = wanted;
   const client = await access.client(address.bucket);
-  const { base, region } = await placeOf(client, access, address.bucket);
+  const place = await placeOf(client, access, address.bucket);
+  const { base } = place;
   const path = `${base.pathname.replace(/\/$/, '')}/${encodeKey(address.key)}`;
   const query = address.versionId === undefined ? '' : `versionId=${encodePart(address.versionId)}`;
   const url = checkedUrl(base, path, query, address);
-  const headers = { 'x-amz-checksum-mode': 'ENABLED', ...extraHeaders(access.options) };
-  const signed = await sign(access, client, { url, path, query, headers, region });
+  const signed = await sign(access, client, place, path, query);
   return {
     kind: 'http',
     url: url.href,
@@ -62,10 +62,17 @@ export function usedBy(location: HttpLocation): Used | undefined {
   };
 }
 
-/** Where the requests of a client for a bucket go. */
+/** Where the requests of a client for a bucket go, and how they are signed in this second. */
 interface BucketPlace {
   readonly base: URL;
   readonly region: string;
+  /** Of every request; without a signature all there are. */
+  readonly headers: Readonly<Record<string, string>>;
+  signing?: {
+    readonly second: number;
+    readonly identity: SigningIdentity;
+    readonly sign: SignGet;
+  };
 }
 
 const places = new WeakMap<S3Client, Map<string, Promise<BucketPlace>>>();
@@ -77,7 +84,7 @@ function placeOf(client: S3Client, access: S3Access, bucket: string): Promise<Bu
   let place = known.get(bucket);
   if (!place) {
     place = Promise.all([bucketUrl(client, access, bucket), client.config.region()]).then(
-      ([base, region]) => ({ base, region }),
+      ([base, region]) => ({ base, region, headers: headersFor(access.options) }),
     );
     known.set(bucket, place);
     place.catch(() => known.delete(bucket));
@@ -130,8 +137,9 @@ function checkedUrl(base: URL, path: string, query: string, address: S3Address):
 }
 
 /** Headers beside the signature that S3 needs for every read of this source. */
-function extraHeaders(options: S3Options): Record<string, string> {
+function headersFor(options: S3Options): Record<string, string> {
   return {
+    'x-amz-checksum-mode': 'ENABLED',
     ...(options.requesterPays && { 'x-amz-request-payer': 'requester' }),
     ...(options.customerKey !== undefined && {
       'x-amz-server-side-encryption-customer-algorithm': 'AES256',
@@ -143,27 +151,38 @@ function extraHeaders(options: S3Options): Record<string, string> {
   };
 }
 
-interface Unsigned {
-  readonly url: URL;
-  readonly path: string;
-  readonly query: string;
-  readonly headers: Record<string, string>;
-  readonly region: string;
-}
-
 async function sign(
   access: S3Access,
   client: S3Client,
-  { url, path, query, headers, region }: Unsigned,
-): Promise<{ headers: Record<string, string>; expiresAt?: number }> {
+  place: BucketPlace,
+  path: string,
+  query: string,
+): Promise<{ headers: Readonly<Record<string, string>>; expiresAt?: number }> {
   const identity = await access.identity(client);
-  if (!identity) return { headers };
+  if (!identity) return { headers: place.headers };
   const now = Date.now();
   const { systemClockOffset } = client.config;
-  const date = new Date(now + systemClockOffset);
   const end = (identity.expiration?.getTime() ?? Infinity) - systemClockOffset;
   return {
-    headers: signGet({ host: url.host, path, query, headers, region, identity, date }),
+    headers: signerNow(place, identity, now + systemClockOffset)(path, query),
     expiresAt: Math.min(now + LIFETIME, end),
   };
+}
+
+function signerNow(place: BucketPlace, identity: SigningIdentity, ms: number): SignGet {
+  const second = Math.floor(ms / 1000);
+  const { signing: last, base, region, headers } = place;
+  if (last?.second === second && sameIdentity(last.identity, identity)) return last.sign;
+  const date = new Date(second * 1000);
+  const sign = signer({ host: base.host, region, headers, identity, date });
+  place.signing = { second, identity, sign };
+  return sign;
+}
+
+function sameIdentity(a: SigningIdentity, b: SigningIdentity): boolean {
+  return (
+    a.accessKeyId === b.accessKeyId &&
+    a.secretAccessKey === b.secretAccessKey &&
+    a.sessionToken === b.sessionToken
+  );
 }

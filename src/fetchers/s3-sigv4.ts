@@ -11,42 +11,47 @@ export interface SigningIdentity {
   readonly sessionToken?: string | undefined;
 }
 
-export interface GetToSign {
+/** What many requests have in common. */
+export interface Signing {
   readonly host: string;
-  /** Percent-encoded as it will be sent; S3 does not encode it again. */
-  readonly path: string;
-  /** `name=value&…`, percent-encoded and sorted by name; may be empty. */
-  readonly query: string;
   /** Lower-case names; all of them are signed. */
   readonly headers: Readonly<Record<string, string>>;
   readonly region: string;
   readonly identity: SigningIdentity;
+  /** To the second. */
   readonly date: Date;
 }
 
-/** `headers` and those that carry the signature; `host` is signed too, and for the sender to send. */
-export function signGet(request: GetToSign): Record<string, string> {
-  const { host, path, query, region, identity } = request;
-  const date = request.date.toISOString().replace(/[-:]|\.\d{3}/g, '');
+/**
+ * Signs a GET of `path`, percent-encoded as it will be sent (S3 does not encode it again), with `query` (`name=value&…`,
+ * percent-encoded and sorted by name; may be empty). Answers the signing's headers and those that carry the signature;
+ * `host` is signed too, and for the sender to send.
+ */
+export type SignGet = (path: string, query: string) => Record<string, string>;
+
+/** All that does not depend on the object is done here, once. */
+export function signer({ host, region, identity, headers, date: when }: Signing): SignGet {
+  const date = when.toISOString().replace(/[-:]|\.\d{3}/g, '');
   const day = date.slice(0, 8);
-  const headers: Record<string, string> = {
-    ...request.headers,
+  const sent: Readonly<Record<string, string>> = {
+    ...headers,
     'x-amz-content-sha256': 'UNSIGNED-PAYLOAD',
     'x-amz-date': date,
     ...(identity.sessionToken !== undefined && { 'x-amz-security-token': identity.sessionToken }),
   };
-  const signed: Record<string, string> = { ...headers, host };
+  const signed: Record<string, string> = { ...sent, host };
   const names = Object.keys(signed).sort();
-  const lines = names.map((name) => `${name}:${oneSpace(signed[name]!)}\n`);
+  const lines = names.map((name) => `${name}:${oneSpace(signed[name]!)}\n`).join('');
   const list = names.join(';');
-  const canonical = `GET\n${path}\n${query}\n${lines.join('')}\n${list}\nUNSIGNED-PAYLOAD`;
   const scope = `${day}/${region}/s3/aws4_request`;
-  const text = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${hash('sha256', canonical)}`;
   const key = signingKey(identity.secretAccessKey, day, region);
-  const signature = createHmac('sha256', key).update(text).digest('hex');
-  headers['authorization'] =
-    `AWS4-HMAC-SHA256 Credential=${identity.accessKeyId}/${scope}, SignedHeaders=${list}, Signature=${signature}`;
-  return headers;
+  const authorization = `AWS4-HMAC-SHA256 Credential=${identity.accessKeyId}/${scope}, SignedHeaders=${list}, Signature=`;
+  return (path, query) => {
+    const canonical = `GET\n${path}\n${query}\n${lines}\n${list}\nUNSIGNED-PAYLOAD`;
+    const text = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${hash('sha256', canonical)}`;
+    const signature = createHmac('sha256', key).update(text).digest('hex');
+    return { ...sent, authorization: authorization + signature };
+  };
 }
 
 function oneSpace(value: string): string {
