@@ -1,10 +1,11 @@
 /** Runs a workload: rounds of A-B-C, each round in another order, targets removed and disks quiet between runs. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { assertSame } from './compare.ts';
 import { cpuOf, measure, type Command, type Place, type Taken } from './measure.ts';
 import { pin } from './origin/origin.ts';
+import { retire } from './retire.ts';
 import type { Tools } from './tools.ts';
 import type { Contestant, Mode, Run, Setting, Sheet, Workload } from './workload.ts';
 
@@ -44,6 +45,7 @@ export async function runRounds(workload: Workload, conditions: Conditions): Pro
         );
     }
   }
+  for (const { name } of there) retire(conditions.work, targetOf(workload, name, conditions));
   rmSync(join(conditions.work, 'runs'), { recursive: true, force: true });
   return { workload, mode, runs, skipped };
 }
@@ -58,8 +60,8 @@ interface Turn {
 
 async function runOnce(turn: Turn, conditions: Conditions): Promise<Run> {
   const { workload, contestant, round } = turn;
-  const name = contestant.name.replaceAll(/[^\w.-]/g, '_');
-  const dest = join(conditions.work, 'runs', workload.id, name);
+  const dest = targetOf(workload, contestant.name, conditions);
+  const name = basename(dest);
   const logs = join(conditions.work, 'logs');
   mkdirSync(logs, { recursive: true });
   const place: Place = {
@@ -68,7 +70,7 @@ async function runOnce(turn: Turn, conditions: Conditions): Promise<Run> {
     stderr: join(logs, `${workload.id}.${name}.err`),
     timeoutSeconds: conditions.timeoutSeconds,
   };
-  if (!workload.warm) rmSync(dest, { recursive: true, force: true });
+  if (!workload.warm) retire(conditions.work, dest);
   mkdirSync(dest, { recursive: true });
   const core = conditions.mode === 'pinned' ? CORES.pinned.client : undefined;
   const run = (command: Command): Promise<Taken> =>
@@ -96,8 +98,12 @@ async function runOnce(turn: Turn, conditions: Conditions): Promise<Run> {
     conditions.say(`  ${contestant.name}: ${failed}`);
     return { ...result, failed };
   } finally {
-    if (!workload.warm) rmSync(dest, { recursive: true, force: true });
+    if (!workload.warm) retire(conditions.work, dest);
   }
+}
+
+function targetOf({ id }: Workload, name: string, { work }: Conditions): string {
+  return join(work, 'runs', id, name.replaceAll(/[^\w.-]/g, '_'));
 }
 
 /** Why a run does not count. */

@@ -12,6 +12,7 @@ import { chartOf } from './report/chart.ts';
 import { commitOf, describeMachine, type Machine } from './report/machine.ts';
 import { markdownOf, tableOf, targetsOf } from './report/markdown.ts';
 import { rowsOf, verdictsOf } from './report/statistics.ts';
+import { removeRetired } from './retire.ts';
 import { runRounds } from './rounds.ts';
 import { findTools, ROOT, type Tools } from './tools.ts';
 import type { Mode, Sheet, Workload } from './workload.ts';
@@ -42,6 +43,7 @@ async function main(options: Options & { readonly list: boolean }): Promise<void
     else await measureAll(workloads, options, tools);
   } finally {
     await stop();
+    removeRetired(options.work);
   }
 }
 
