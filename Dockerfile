@@ -43,4 +43,4 @@ VOLUME ["/mnt/models"]
 USER 65532:65532
 # Node's own warnings are not part of the log's format. By itself V8 lets garbage grow to 126 MB before it looks, where the machine has
 # much memory; in the same time and with no more CPU, these two keep a run over many small files below 128 MiB in all.
-ENTRYPOINT ["/usr/local/bin/node", "--no-warnings", "--max-semi-space-size=2", "--heap-growing-percent=30", "/app/main.js"]
+ENTRYPOINT ["/usr/local/bin/node", "--no-warnings", "--max-semi-space-size=4", "--heap-growing-percent=60", "/app/main.js"]

@@ -29,8 +29,8 @@ const USER = 65532;
 export const ENTRYPOINT = [
   '/usr/local/bin/node',
   '--no-warnings',
-  '--max-semi-space-size=2',
-  '--heap-growing-percent=30',
+  '--max-semi-space-size=4',
+  '--heap-growing-percent=60',
   '/app/main.js',
 ];
 /** A uid such as OpenShift picks: in no passwd file, with group 0. */
