@@ -33,7 +33,7 @@ export class QuickLooks {
   /** In the order of the disk. Throws what the system says. */
   async names(folder: string): Promise<string[]> {
     const names: string[] = [];
-    const entries = opendirSync(folder, { bufferSize: 256 });
+    const entries = opendirSync(folder);
     try {
       for (let entry = entries.readSync(); entry; entry = entries.readSync()) {
         names.push(entry.name);
