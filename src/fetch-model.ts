@@ -188,7 +188,7 @@ async function planTarget(run: Run, dest: string, uris: readonly string[]): Prom
   const unchanged =
     previous !== undefined &&
     items.every(({ how }) => how === 'keep') &&
-    previous.entries.size === items.length;
+    [...previous.entries.values()].reduce((sum, { size }) => sum + size, 0) === items.length;
   return { target: dest, sources, unchanged, items };
 }
 
@@ -200,7 +200,6 @@ export async function* listModel(uri: string, options: FetchOptions = {}): Async
     try {
       yield* selected(listPatiently(run, fetcher), {
         wanted: makeFilter(run.settings, fetcher),
-        collisions: new Collisions(),
         fingerprint: new Fingerprint(),
         uri: fetcher.uri,
       });

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { ModelFetchError, type ErrorCode } from '../errors.ts';
 import type { CallOptions, Entry, Fetcher, Location } from '../fetcher.ts';
 import { isWithin, localError, refuseForbidden } from './local-path.ts';
+import { QuickLooks, type Found } from './quick-looks.ts';
 
 export interface DirectoryOptions {
   /** What the fetcher says it is. */
@@ -24,12 +25,6 @@ const BATCH = 64;
 /** Folders in folders. Links inside the root can make a small tree look endless. */
 const MAX_DEPTH = 100;
 
-/** A file or folder met on the walk, links followed. */
-interface Found {
-  readonly real: string;
-  readonly stats: BigIntStats;
-}
-
 /**
  * Lists the regular files below `path`, dotfiles and empty ones included, and locates them where they lie. Links that
  * stay inside are followed; those that leave, lead in a circle or to nothing, and whatever is neither file nor folder,
@@ -42,6 +37,12 @@ export function fromDirectory(options: DirectoryOptions): Fetcher {
     list: (call = {}) => walk.list(call),
     locate: (entry, call = {}) => walk.locate(entry, call),
   };
+}
+
+/** One listing under way. */
+interface Walking {
+  readonly quick: QuickLooks;
+  readonly signal: AbortSignal | undefined;
 }
 
 class Walk {
@@ -61,12 +62,14 @@ class Walk {
       yield entryOf(name ?? basename(path), root.stats);
       return;
     }
-    let count = 0;
-    for await (const entry of this.#folder(root.real, '', [root.real], signal)) {
-      count++;
-      yield entry;
-    }
-    if (count > 0) return;
+    let found = false;
+    const walk = { quick: new QuickLooks(), signal };
+    for await (const entries of this.#folder(root, '', [root.real], walk))
+      for (const entry of entries) {
+        found = true;
+        yield entry;
+      }
+    if (found) return;
     throw new ModelFetchError('NOT_FOUND', `${path} holds no file`, {
       uri,
       path,
@@ -99,41 +102,50 @@ class Walk {
     return { kind: 'file', path: place.real };
   }
 
-  /** `ancestors`: the real folders from the root down to this one. */
+  /** In pieces, as there may be a million. `ancestors`: the real folders from the root down to this one. */
   async *#folder(
-    folder: string,
+    folder: Found,
     prefix: string,
     ancestors: readonly string[],
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<Entry> {
-    const names = await this.#names(folder);
+    walk: Walking,
+  ): AsyncGenerator<readonly Entry[]> {
+    const quick = (await walk.quick.mayAsk(folder)) ? walk.quick : undefined;
+    const names = await this.#names(folder.real, quick);
     for (let start = 0; start < names.length; start += BATCH) {
-      signal?.throwIfAborted();
+      await quick?.turn();
+      walk.signal?.throwIfAborted();
       const batch = names.slice(start, start + BATCH);
+      const plain = quick?.firstOf(folder.real, batch) ?? [];
       // Settled, so that the one reported is the first in order, and none is left unhandled.
-      const looks = await Promise.allSettled(
-        batch.map((name) => this.#look(join(folder, name), 'SOURCE_CHANGED')),
+      const others = await Promise.allSettled(
+        batch
+          .slice(plain.length)
+          .map((name) => this.#look(join(folder.real, name), 'SOURCE_CHANGED')),
       );
-      for (const [index, look] of looks.entries()) {
-        if (look.status === 'rejected') throw look.reason;
-        const path = prefix + batch[index]!;
-        const { real, stats } = look.value;
+      let entries: Entry[] = [];
+      for (const [index, name] of batch.entries()) {
+        const { real, stats } = plain[index] ?? value(others[index - plain.length]!);
+        const path = prefix + name;
         if (stats.isFile()) {
-          yield entryOf(path, stats);
+          entries.push(entryOf(path, stats));
           continue;
         }
+        if (entries.length > 0) yield entries;
+        entries = [];
         this.#checkDescent(path, real, ancestors);
-        yield* this.#folder(real, `${path}/`, [...ancestors, real], signal);
+        yield* this.#folder({ real, stats }, `${path}/`, [...ancestors, real], walk);
       }
+      if (entries.length > 0) yield entries;
     }
   }
-
   /** Sorted: the order of a directory is the file system's whim. Only the names of one folder are held at a time. */
-  async #names(folder: string): Promise<string[]> {
+  async #names(folder: string, quick: QuickLooks | undefined): Promise<string[]> {
     const { uri } = this.#options;
-    const names: string[] = [];
+    let names: string[] = [];
     try {
-      for await (const { name } of await opendir(folder, { bufferSize: 256 })) names.push(name);
+      if (quick) names = await quick.names(folder);
+      else
+        for await (const { name } of await opendir(folder, { bufferSize: 256 })) names.push(name);
     } catch (error) {
       throw localError(error, { uri, path: folder, gone: 'SOURCE_CHANGED' });
     }
@@ -194,6 +206,11 @@ class Walk {
       hint: 'Remove it from the model, or name a folder without it.',
     });
   }
+}
+
+function value<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'rejected') throw settled.reason;
+  return settled.value;
 }
 
 function entryOf(path: string, stats: BigIntStats): Entry {

@@ -66,6 +66,7 @@ export function encodeKey(key: string): string {
 
 /** A name from a listing made with `encoding-type=url`: `+` is a space. Throws `BAD_RESPONSE`. */
 export function decodeName(name: string): string {
+  if (!/[%+]/.test(name)) return name;
   try {
     return decodeURIComponent(name.replaceAll('+', ' '));
   } catch (cause) {

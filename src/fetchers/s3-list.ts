@@ -1,9 +1,11 @@
-/** Reading a folder: pages of ListObjectsV2, one in memory at a time. */
+/** Reading a folder: pages of ListObjectsV2, the next one on its way while one is taken in. */
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import { ModelFetchError } from '../errors.ts';
 import type { Entry } from '../fetcher.ts';
+import { linked } from '../linked.ts';
 import { decodeName } from './s3-address.ts';
 import type { S3Access } from './s3-client.ts';
+import { takingObjects, type ListedObject } from './s3-page.ts';
 
 /** A folder: `prefix` is empty, or ends in `/`, but for `compat`. */
 export interface Folder {
@@ -21,21 +23,40 @@ export async function* listFolder(
   folder: Folder,
   signal: AbortSignal,
 ): AsyncGenerator<Entry> {
-  let token: string | undefined;
+  const stop = new AbortController();
+  const own = linked(signal, stop);
+  const read = (token?: string): Promise<Page> => {
+    const page = readPage(access, folder, own, token);
+    // Asked for ahead: whether it failed matters only to who comes to it.
+    page.catch(() => undefined);
+    return page;
+  };
   let found = false;
-  do {
-    const page = await readPage(access, folder, signal, token);
-    const decode = page.EncodingType === 'url' ? decodeName : (name: string) => name;
-    for (const object of page.Contents ?? []) {
-      const entry = entryOf(folder, decode(object.Key ?? ''), object.Size ?? 0, object.ETag);
-      if (!entry) continue;
-      found = true;
-      yield entry;
+  let token: string | undefined;
+  try {
+    for (let coming: Promise<Page> | undefined = read(); coming;) {
+      const page: Page = await coming;
+      const decode = page.EncodingType === 'url' ? decodeName : (name: string) => name;
+      const last = token;
+      token = nextToken(page, last, folder);
+      coming = token === undefined ? undefined : read(token);
+      for (const object of page.objects) {
+        const entry = entryOf(folder, decode(object.Key ?? ''), object.Size ?? 0, object.ETag);
+        if (!entry) continue;
+        found = true;
+        yield entry;
+      }
     }
-    token = nextToken(page, token, folder);
-  } while (token !== undefined);
+  } finally {
+    stop.abort();
+  }
   if (!found) throw nothingThere(folder);
 }
+
+/** What the SDK says of a page, and all of its objects. */
+type Page = Omit<ListObjectsV2CommandOutput, 'Contents'> & {
+  readonly objects: readonly ListedObject[];
+};
 
 /** Whether anything lies in `folder`. */
 export async function isThere(
@@ -44,7 +65,7 @@ export async function isThere(
   signal: AbortSignal,
 ): Promise<boolean> {
   const page = await readPage(access, folder, signal, undefined, 1);
-  return (page.Contents?.length ?? 0) > 0;
+  return page.objects.length > 0;
 }
 
 async function readPage(
@@ -53,7 +74,7 @@ async function readPage(
   signal: AbortSignal,
   token: string | undefined,
   most?: number,
-): Promise<ListObjectsV2CommandOutput> {
+): Promise<Page> {
   const command = new ListObjectsV2Command({
     Bucket: bucket,
     Prefix: prefix,
@@ -62,7 +83,8 @@ async function readPage(
     ...(token !== undefined && { ContinuationToken: token }),
     ...(access.options.requesterPays && { RequestPayer: 'requester' as const }),
   });
-  const page = await access.send(
+  const taken = takingObjects(command);
+  const { Contents: others = [], ...page } = await access.send(
     { uri, action: 's3:ListBucket', bucket, key: prefix },
     signal,
     (client) => client.send(command, { abortSignal: signal }),
@@ -73,14 +95,10 @@ async function readPage(
       uri,
       hint: 'Check the endpoint: a proxy, a captive portal or a web console may have answered.',
     });
-  return page;
+  return { ...page, objects: others.length === 0 ? taken() : [...taken(), ...others] };
 }
 
-function nextToken(
-  page: ListObjectsV2CommandOutput,
-  last: string | undefined,
-  folder: Folder,
-): string | undefined {
+function nextToken(page: Page, last: string | undefined, folder: Folder): string | undefined {
   if (page.IsTruncated !== true) return undefined;
   const next = page.NextContinuationToken;
   if (next !== undefined && next !== '' && next !== last) return next;

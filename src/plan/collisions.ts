@@ -56,6 +56,8 @@ export class Collisions {
   readonly #files = new FingerprintSet();
   readonly #folders = new FingerprintSet();
   readonly #released = new Set<string>();
+  /** The folder of the last file: its neighbours mostly follow. */
+  #folder = '';
 
   /** Notes that `path` will be a file. Throws `CONFLICT` when it or a parent is already taken otherwise. */
   add(path: string, uri: string): void {
@@ -64,6 +66,13 @@ export class Collisions {
       throw conflict(path, 'it is a file and a folder at once', uri);
     if (!this.#files.add(high, low) && !this.#released.delete(path))
       throw conflict(path, 'it is there twice', uri);
+    const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    if (folder === this.#folder) return;
+    this.#addFolders(path, uri);
+    this.#folder = folder;
+  }
+
+  #addFolders(path: string, uri: string): void {
     for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
       const [folderHigh, folderLow] = fingerprint(path.slice(0, slash));
       if (this.#files.has(folderHigh, folderLow) && !this.#released.has(path.slice(0, slash)))
@@ -79,8 +88,8 @@ export class Collisions {
 }
 
 function fingerprint(path: string): [number, number] {
-  const digest = hash('sha256', path, 'buffer');
-  return [digest.readUInt32BE(0) || 1, digest.readUInt32BE(4)];
+  const digest = hash('sha256', path);
+  return [parseInt(digest.slice(0, 8), 16) || 1, parseInt(digest.slice(8, 16), 16)];
 }
 
 function conflict(path: string, why: string, uri: string): ModelFetchError {

@@ -16,7 +16,7 @@ export class Fingerprint {
       version ?? null,
       version === undefined ? (digests ?? null) : null,
     ]);
-    this.#sum = (this.#sum + BigInt(`0x${hash('sha256', text)}`)) % MODULUS;
+    this.#sum += BigInt(`0x${hash('sha256', text)}`);
     this.#count++;
   }
 
@@ -26,6 +26,7 @@ export class Fingerprint {
 
   /** 32 hex digits. */
   value(): string {
-    return hash('sha256', `${String(this.#count)}:${this.#sum.toString(16)}`).slice(0, 32);
+    const sum = this.#sum % MODULUS;
+    return hash('sha256', `${String(this.#count)}:${sum.toString(16)}`).slice(0, 32);
   }
 }

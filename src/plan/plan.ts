@@ -2,13 +2,7 @@
 import { basename } from 'node:path';
 import { ModelFetchError } from '../errors.ts';
 import type { Digest, Entry } from '../fetcher.ts';
-import {
-  entryKey,
-  type Manifest,
-  type ManifestEntry,
-  type ManifestFile,
-  type ManifestFolder,
-} from '../publish/manifest.ts';
+import type { Manifest, ManifestEntry, ManifestFile, ManifestFolder } from '../publish/manifest.ts';
 import { namedLikeArchive, unpackedByKserve } from '../unpack/format.ts';
 import type { Unpack } from '../options.ts';
 import { parts } from '../verify/expected.ts';
@@ -42,8 +36,8 @@ export interface PlanOptions {
   /** What the one file must match. */
   readonly required: readonly Digest[];
   readonly previous: Manifest | undefined;
-  /** Whether a published file is still what the manifest says. */
-  readonly untouched: (file: ManifestFile) => Promise<boolean>;
+  /** Whether a published file is still what the manifest says; at once where a look is enough. */
+  readonly untouched: (file: ManifestFile) => boolean | Promise<boolean>;
   readonly collisions: Collisions;
   readonly fingerprint: Fingerprint;
   /** Gives out ids: sources of one target are planned side by side. */
@@ -55,38 +49,55 @@ export async function* makePlan(
   entries: AsyncIterable<Entry>,
   options: PlanOptions,
 ): AsyncGenerator<PlanItem> {
-  let count = 0;
-  for await (const { entry, sole } of withSole(selected(entries, options))) {
-    if (!sole && options.required.length > 0)
-      throw new ModelFetchError(
-        'INVALID_OPTION',
-        '--checksum is for a model of one file, and this one has more',
-        { uri: options.uri },
-      );
-    count++;
-    yield await planEntry(entry, sole, options.nextId(), options);
+  // One is held back: whether an entry is the only one decides whether it is unpacked.
+  let held: Entry | undefined;
+  let sole = true;
+  for await (const listed of entries) {
+    const entry = select(listed, options);
+    if (!entry) continue;
+    if (held) {
+      sole = false;
+      if (options.required.length > 0)
+        throw new ModelFetchError(
+          'INVALID_OPTION',
+          '--checksum is for a model of one file, and this one has more',
+          { uri: options.uri },
+        );
+      yield planEntry(held, sole, options);
+    }
+    held = entry;
   }
-  if (count === 0)
+  if (!held)
     throw new ModelFetchError(
       'NOT_FOUND',
       'nothing to fetch: no file is left after --include and --exclude',
       { uri: options.uri },
     );
+  yield planEntry(held, sole, options);
 }
 
-/** The wanted entries, with paths made safe, each known to the collisions and the fingerprint. */
+/** What entries are held against before they are planned. */
+type Selection = Pick<PlanOptions, 'wanted' | 'fingerprint' | 'uri'>;
+
+/** The wanted entries, with paths made safe, each known to the fingerprint. */
 export async function* selected(
   entries: AsyncIterable<Entry>,
-  options: Pick<PlanOptions, 'wanted' | 'collisions' | 'fingerprint' | 'uri'>,
+  options: Selection,
 ): AsyncGenerator<Entry> {
-  for await (const entry of entries) {
-    // A source that is itself a target of ours, a claim filled by a job say, brings its record along: that is no part of the model.
-    if (entry.path.startsWith(`${OWN}/`)) continue;
-    const path = checked(entry.path, options.uri);
-    if (!options.wanted(path)) continue;
-    options.fingerprint.add(entry);
-    yield { ...entry, path };
+  for await (const listed of entries) {
+    const entry = select(listed, options);
+    if (entry) yield entry;
   }
+}
+
+/** Undefined for one that is not wanted. */
+function select(entry: Entry, options: Selection): Entry | undefined {
+  // A source that is itself a target of ours, a claim filled by a job say, brings its record along: that is no part of the model.
+  if (entry.path.startsWith(`${OWN}/`)) return undefined;
+  const path = checked(entry.path, options.uri);
+  if (!options.wanted(path)) return undefined;
+  options.fingerprint.add(entry);
+  return path === entry.path ? entry : { ...entry, path };
 }
 
 function checked(path: string, uri: string): string {
@@ -103,48 +114,37 @@ function checked(path: string, uri: string): string {
   }
 }
 
-/** Looks one ahead: whether an entry is the only one decides whether it is unpacked. */
-async function* withSole(
-  entries: AsyncIterable<Entry>,
-): AsyncGenerator<{ entry: Entry; sole: boolean }> {
-  let held: Entry | undefined;
-  let count = 0;
-  for await (const entry of entries) {
-    if (held) yield { entry: held, sole: false };
-    held = entry;
-    count++;
-  }
-  if (held) yield { entry: held, sole: count === 1 };
-}
-
-async function planEntry(
+function planEntry(
   entry: Entry,
   sole: boolean,
-  id: number,
   options: PlanOptions,
-): Promise<PlanItem> {
+): PlanItem | Promise<PlanItem> {
+  const id = options.nextId();
   const archive = isArchive(entry, sole, options.unpack);
   if (!archive) options.collisions.add(entry.path, options.uri);
-  const previous = options.previous?.entries.get(entryKey(options.from, entry.path));
+  const otherwise: PlanItem = { id, entry, sole, how: archive ? 'unpack' : 'fetch' };
+  const previous = options.previous?.entries.get(options.from)?.get(entry.path);
   if (
-    previous &&
-    options.previous &&
-    sameContent(previous, entry) &&
-    satisfies(previous, options.required)
-  ) {
-    const files = options.previous.filesOf.get(previous.id) ?? [];
-    const unpacked = previous.as === 'archive';
-    // A file whose name did not tell that it is an archive may have been unpacked by its content, and the other way round.
-    const fits = archive
-      ? previous.as !== 'file'
-      : !unpacked || (sole && options.unpack === 'auto');
-    if (fits && files.length > 0 && (await all(files, options.untouched))) {
-      if (unpacked && !archive) options.collisions.release(entry.path);
-      const folders = options.previous.folders.filter((folder) => folder.entry === previous.id);
-      return { id, entry, sole, how: 'keep', previous, files, folders };
-    }
-  }
-  return { id, entry, sole, how: archive ? 'unpack' : 'fetch' };
+    !previous ||
+    !options.previous ||
+    !sameContent(previous, entry) ||
+    !satisfies(previous, options.required)
+  )
+    return otherwise;
+  const files = options.previous.filesOf.get(previous.id) ?? [];
+  const unpacked = previous.as === 'archive';
+  // A file whose name did not tell that it is an archive may have been unpacked by its content, and the other way round.
+  const fits = archive ? previous.as !== 'file' : !unpacked || (sole && options.unpack === 'auto');
+  if (!fits || files.length === 0) return otherwise;
+  const { folders: known } = options.previous;
+  const found = (untouched: boolean): PlanItem => {
+    if (!untouched) return otherwise;
+    if (unpacked && !archive) options.collisions.release(entry.path);
+    const folders = unpacked ? known.filter((folder) => folder.entry === previous.id) : [];
+    return { id, entry, sole, how: 'keep', previous, files, folders };
+  };
+  const untouched = all(files, options.untouched);
+  return typeof untouched === 'boolean' ? found(untouched) : untouched.then(found);
 }
 
 /** KServe's rule: a source's only file is unpacked when its name says archive. A fetcher's own word comes first. */
@@ -168,7 +168,27 @@ function satisfies(previous: ManifestEntry, required: readonly Digest[]): boolea
   return required.every((digest) => previous.against?.includes(digest));
 }
 
-async function all<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<boolean> {
-  for (const item of items) if (!(await test(item))) return false;
+/** At once, as long as the answers are. */
+function all<T>(
+  items: readonly T[],
+  test: (item: T) => boolean | Promise<boolean>,
+): boolean | Promise<boolean> {
+  for (const [index, item] of items.entries()) {
+    const answer = test(item);
+    if (answer === false) return false;
+    if (answer !== true) return allAfter(answer, items, index, test);
+  }
+  return true;
+}
+
+async function allAfter<T>(
+  answer: Promise<boolean>,
+  items: readonly T[],
+  index: number,
+  test: (item: T) => boolean | Promise<boolean>,
+): Promise<boolean> {
+  if (!(await answer)) return false;
+  for (let next = index + 1; next < items.length; next++)
+    if (!(await test(items[next]!))) return false;
   return true;
 }

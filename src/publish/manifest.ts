@@ -72,8 +72,8 @@ export type ManifestLine =
 /** A manifest in memory, indexed for the plan. */
 export interface Manifest {
   readonly header: ManifestHeader;
-  /** By source as asked for, and path. */
-  readonly entries: ReadonlyMap<string, ManifestEntry>;
+  /** By source as asked for, then by path. */
+  readonly entries: ReadonlyMap<string, ReadonlyMap<string, ManifestEntry>>;
   readonly files: ReadonlyMap<string, ManifestFile>;
   readonly filesOf: ReadonlyMap<number, readonly ManifestFile[]>;
   readonly folders: readonly ManifestFolder[];
@@ -92,10 +92,6 @@ export function sameSource(
   return a.from === b.from || a.uri === b.uri;
 }
 
-export function entryKey(from: string, path: string): string {
-  return `${from}\n${path}`;
-}
-
 /** What a manifest that may be damaged says. */
 export type ReadManifest = Omit<Manifest, 'header'> & {
   readonly header: ManifestHeader | undefined;
@@ -108,10 +104,15 @@ export type ReadManifest = Omit<Manifest, 'header'> & {
 export async function readManifest(path: string): Promise<ReadManifest | undefined> {
   const reading = new Reading();
   try {
-    for await (const value of readLines(path, () => {
-      reading.damaged = true;
-    }))
-      reading.take(value);
+    await readLines(
+      path,
+      (value) => {
+        reading.take(value);
+      },
+      () => {
+        reading.damaged = true;
+      },
+    );
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
@@ -124,7 +125,7 @@ class Reading {
   damaged = false;
   #header: ManifestHeader | undefined;
   #whole = false;
-  readonly #entries = new Map<string, ManifestEntry>();
+  readonly #entries = new Map<string, Map<string, ManifestEntry>>();
   readonly #files = new Map<string, ManifestFile>();
   readonly #filesOf = new Map<number, ManifestFile[]>();
   readonly #folders: ManifestFolder[] = [];
@@ -150,11 +151,7 @@ class Reading {
 
   #line(line: ManifestLine): void {
     if ('manifest' in line) this.#header = line;
-    else if ('entry' in line)
-      this.#entries.set(
-        entryKey(this.#header?.sources[line.entry.source]?.from ?? '', line.entry.path),
-        line.entry,
-      );
+    else if ('entry' in line) this.#entry(line.entry);
     else if ('file' in line) {
       this.#files.set(line.file.path, line.file);
       const siblings = this.#filesOf.get(line.file.entry);
@@ -162,5 +159,12 @@ class Reading {
       else this.#filesOf.set(line.file.entry, [line.file]);
     } else if ('folder' in line) this.#folders.push(line.folder);
     else this.#whole = line.end.files === this.#files.size;
+  }
+
+  #entry(entry: ManifestEntry): void {
+    const from = this.#header?.sources[entry.source]?.from ?? '';
+    let ofSource = this.#entries.get(from);
+    if (!ofSource) this.#entries.set(from, (ofSource = new Map<string, ManifestEntry>()));
+    ofSource.set(entry.path, entry);
   }
 }

@@ -1,25 +1,16 @@
 /** JSON Lines that grow while a run goes on, buffered: listings are written through, never held. */
 import { closeSync, constants, createReadStream, fsyncSync, openSync, writeSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { onDisk } from '../disk.ts';
 
 const BUFFER = 64 * 1024;
 
 export class Spool {
   readonly path: string;
-  readonly #fd: number;
+  #fd: number | undefined;
   #buffer = '';
-  #open = true;
 
   constructor(path: string) {
     this.path = path;
-    this.#fd = onDisk(path, () =>
-      openSync(
-        path,
-        constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
-        0o644,
-      ),
-    );
   }
 
   line(value: unknown): void {
@@ -31,6 +22,7 @@ export class Spool {
   async append(other: Spool): Promise<void> {
     other.flush();
     this.flush();
+    if (other.#fd === undefined) return;
     for await (const chunk of createReadStream(other.path) as AsyncIterable<Buffer>)
       this.#write(chunk);
   }
@@ -44,40 +36,62 @@ export class Spool {
 
   /** All of it: a volume that is nearly full takes a part without an error. */
   #write(bytes: Buffer): void {
+    const fd = this.#opened();
     for (let done = 0; done < bytes.length;)
-      done += onDisk(this.path, () => writeSync(this.#fd, bytes, done));
+      done += onDisk(this.path, () => writeSync(fd, bytes, done));
+  }
+
+  /** Made with its first line: a run that finds nothing to do writes none. */
+  #opened(): number {
+    const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
+    return (this.#fd ??= onDisk(this.path, () =>
+      openSync(this.path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o644),
+    ));
   }
 
   /** Makes it durable and closes. */
   finish(): void {
     this.flush();
-    fsyncSync(this.#fd);
+    fsyncSync(this.#opened());
     this.close();
   }
 
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
+    if (this.#fd === undefined) return;
     closeSync(this.#fd);
+    this.#fd = undefined;
   }
 }
 
-/** The values of a JSON Lines file, one at a time. A line that is none is told to `damaged`, and passed over. */
-export async function* readLines(path: string, damaged: () => void): AsyncGenerator {
-  const input = createReadStream(path, { highWaterMark: 256 * 1024 });
-  try {
-    for await (const line of createInterface({ input, crlfDelay: Infinity }))
-      if (line !== '') {
-        let value: unknown;
-        try {
-          value = JSON.parse(line);
-        } catch {
-          damaged();
-          continue;
-        }
-        yield value;
-      }
-  } finally {
-    input.destroy();
+/**
+ * Calls `take` with each value of a JSON Lines file, in order. A line that is none is told to `damaged`, and passed over. In
+ * large pieces and without a promise a line: a run reads what the last one published before it does anything else.
+ */
+export async function readLines(
+  path: string,
+  take: (value: unknown) => void,
+  damaged: () => void,
+): Promise<void> {
+  const takeLine = (line: string): void => {
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      if (line.trim() !== '') damaged();
+      return;
+    }
+    take(value);
+  };
+  const input = createReadStream(path, { encoding: 'utf8', highWaterMark: 256 * 1024 });
+  let rest = '';
+  for await (const piece of input as AsyncIterable<string>) {
+    if (!piece.includes('\n')) {
+      rest += piece;
+      continue;
+    }
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop()!;
+    lines.forEach(takeLine);
   }
+  takeLine(rest);
 }

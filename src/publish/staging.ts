@@ -168,16 +168,20 @@ export class Staging {
 
 async function readJournal(dir: string, leftovers: Map<string, Leftover>): Promise<void> {
   try {
-    for await (const value of readLines(join(dir, 'journal.jsonl'), () => undefined)) {
-      const line = value as JournalLine;
-      let leftover = leftovers.get(line.key);
-      // A later run took it over: its journal tells the rest.
-      if (leftover?.path !== line.path && !existsSync(line.path)) continue;
-      if (leftover?.path !== line.path)
-        leftovers.set(line.key, (leftover = { path: line.path, ranges: [] }));
-      if ('done' in line) leftover.done = line.done;
-      else leftover.ranges.push({ start: line.range[0], end: line.range[1], crc: line.crc });
-    }
+    await readLines(
+      join(dir, 'journal.jsonl'),
+      (value) => {
+        const line = value as JournalLine;
+        let leftover = leftovers.get(line.key);
+        // A later run took it over: its journal tells the rest.
+        if (leftover?.path !== line.path && !existsSync(line.path)) return;
+        if (leftover?.path !== line.path)
+          leftovers.set(line.key, (leftover = { path: line.path, ranges: [] }));
+        if ('done' in line) leftover.done = line.done;
+        else leftover.ranges.push({ start: line.range[0], end: line.range[1], crc: line.crc });
+      },
+      () => undefined,
+    );
   } catch {
     // No journal, or one with a line that is not ours: what was read before it still holds.
   }

@@ -22,7 +22,10 @@ export async function bring(
   const key = resumeKey(context.from, entry);
   const location = await source.location();
   if (location.kind === 'file') {
-    const placed = await placeLocal(entry, location.path, to, context.link, transfer.signal);
+    const placed = await placeLocal(entry, location.path, to, context.link, {
+      signal: transfer.signal,
+      threads: transfer.threads !== undefined,
+    });
     if (transfer.sync && placed.link === undefined) await syncFiles([to]);
     transfer.report({ type: 'progress', path: entry.path, bytes: placed.size });
     if (context.link === 'hard' && placed.how === 'copy')

@@ -43,8 +43,17 @@ export function record(
   as: ManifestEntry['as'],
   against: readonly Digest[],
 ): void {
+  context.staging.entries.line({ entry: entryLine(context, item, as, against) });
+}
+
+export function entryLine(
+  context: StageContext,
+  item: PlanItem,
+  as: ManifestEntry['as'],
+  against: readonly Digest[],
+): ManifestEntry {
   const { path, size, version } = item.entry;
-  const line: ManifestEntry = {
+  return {
     id: item.id,
     source: context.source,
     path,
@@ -53,5 +62,4 @@ export function record(
     as,
     ...(against.length > 0 && { against }),
   };
-  context.staging.entries.line({ entry: line });
 }

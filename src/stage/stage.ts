@@ -1,28 +1,18 @@
 /** One entry of the plan becomes files in staging: copied, downloaded or unpacked, and checked. */
 import { rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import type { PlanItem } from '../plan/plan.ts';
-import { syncFiles } from '../publish/durable.ts';
-import type { ManifestFile } from '../publish/manifest.ts';
 import { Source } from '../transfer/source.ts';
 import { hiddenArchive, stageArchive } from './archive.ts';
 import { bring } from './bring.ts';
 import { bringDecoded } from './decode.ts';
 import type { StageContext } from './context.ts';
+import { syncKept } from './keep.ts';
 import { record, recordFile, sameBytes } from './record.ts';
 import { unpackLocal } from './unpack-into.ts';
 
 export async function stageItem(context: StageContext, item: PlanItem): Promise<void> {
   if (item.how === 'keep') {
-    record(context, item, item.previous.as, item.previous.against ?? []);
-    if (context.syncKept) await syncKept(context, item.files);
-    for (const file of item.files) {
-      if (item.previous.as !== 'file') context.claim(file.path);
-      context.staging.files.line({ file: { ...file, entry: item.id } });
-      context.onFile({ size: file.size, kept: true });
-    }
-    for (const { path } of item.folders)
-      context.staging.files.line({ folder: { path, entry: item.id } });
+    await syncKept(context, item.files);
     return;
   }
   const source = new Source(context.fetcher, item.entry, context.transfer.signal);
@@ -30,17 +20,6 @@ export async function stageItem(context: StageContext, item: PlanItem): Promise<
   if (unpacked) return;
   if (item.how === 'unpack') context.claim(item.entry.path);
   await stageFile(context, item, source);
-}
-
-/** Down to the disk, with their folders: an earlier run left that to the kernel. */
-async function syncKept(context: StageContext, files: readonly ManifestFile[]): Promise<void> {
-  const { target, staging } = context;
-  await syncFiles(
-    files.filter(({ link }) => link === undefined).map(({ path }) => join(target, path)),
-  );
-  staging.addFolder(target);
-  for (const { path } of files)
-    for (let at = dirname(path); at !== '.'; at = dirname(at)) staging.addFolder(join(target, at));
 }
 
 async function stageFile(context: StageContext, item: PlanItem, source: Source): Promise<void> {

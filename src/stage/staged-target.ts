@@ -4,7 +4,6 @@ import { drain } from '../drain.ts';
 import { ModelFetchError } from '../errors.ts';
 import type { Fetcher } from '../fetcher.ts';
 import type { FetchResult } from '../fetch-model.ts';
-import { Collisions } from '../plan/collisions.ts';
 import { makeFilter } from '../plan/filter.ts';
 import { Fingerprint } from '../plan/fingerprint.ts';
 import { selected } from '../plan/plan.ts';
@@ -16,6 +15,7 @@ import { type Target } from '../publish/target.ts';
 import { listPatiently, type Run } from '../run.ts';
 import { VERSION } from '../version.ts';
 
+import { writeKeptEntries, writeKeptFiles, type Kept } from './keep.ts';
 import { type Tally } from './tally.ts';
 
 /** A target whose model is whole in staging, and not yet visible. */
@@ -57,6 +57,7 @@ export class Staged implements StagedTarget {
   readonly #target: Target;
   readonly #lasting: Durability;
   readonly #sources: readonly StagedSource[];
+  readonly #kept: readonly Kept[];
   readonly #tally: Tally;
   readonly #started: number;
 
@@ -65,6 +66,7 @@ export class Staged implements StagedTarget {
     target: Target,
     lasting: Durability,
     sources: readonly StagedSource[],
+    kept: readonly Kept[],
     tally: Tally,
     started: number,
   ) {
@@ -72,6 +74,7 @@ export class Staged implements StagedTarget {
     this.#target = target;
     this.#lasting = lasting;
     this.#sources = sources;
+    this.#kept = kept;
     this.#tally = tally;
     this.#started = started;
   }
@@ -117,7 +120,6 @@ export class Staged implements StagedTarget {
     const now = new Fingerprint();
     const again = selected(listPatiently(this.#run, fetcher), {
       wanted: makeFilter(settings, fetcher),
-      collisions: new Collisions(),
       fingerprint: now,
       uri: fetcher.uri,
     });
@@ -190,7 +192,9 @@ export class Staged implements StagedTarget {
     try {
       manifest.line(header);
       await manifest.append(staging.entries);
+      writeKeptEntries(manifest, this.#kept);
       await manifest.append(staging.files);
+      writeKeptFiles(manifest, this.#kept);
       manifest.line({ end: { files: this.#tally.files } });
       manifest.finish();
     } finally {

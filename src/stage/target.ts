@@ -2,13 +2,14 @@
 import { statfsSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { Fetcher } from '../fetcher.ts';
+import { fileSystemType } from '../file-systems.ts';
 import { linked } from '../linked.ts';
 import type { LinkMode } from '../options.ts';
 import { Collisions } from '../plan/collisions.ts';
 import { makeFilter } from '../plan/filter.ts';
 import { Fingerprint } from '../plan/fingerprint.ts';
 import { makePlan, type PlanItem } from '../plan/plan.ts';
-import { durability, fileSystemType, type Durability } from '../publish/durability.ts';
+import { durability, type Durability } from '../publish/durability.ts';
 import { knownAs } from '../publish/manifest.ts';
 import { obstacles, type Obstacles } from '../publish/in-the-way.ts';
 import { openTarget, type Target } from '../publish/target.ts';
@@ -17,6 +18,7 @@ import { redactText } from '../redact.ts';
 import { listPatiently, type Run } from '../run.ts';
 import { resumeKey } from './bring.ts';
 import type { StageContext } from './context.ts';
+import { keep, type Kept } from './keep.ts';
 import { stageItem } from './stage.ts';
 import { pool } from '../transfer/pool.ts';
 import type { Transfer } from '../transfer/read.ts';
@@ -54,10 +56,16 @@ export async function stageTarget(
   });
   const tally: Tally = { files: 0, bytes: 0, kept: 0, fetchedBytes: 0, retries: 0, verified: {} };
   const fetchers: Fetcher[] = [];
+  const kept: Kept[] = [];
   try {
     const lasting = durability(settings.fsync, fileSystemType(target.dir), settings.boot);
-    const staged = await stageSources(run, target, lasting, uris, { tally, fetchers, signal });
-    return new Staged(run, target, lasting, staged, tally, started);
+    const staged = await stageSources(run, target, lasting, uris, {
+      tally,
+      kept,
+      fetchers,
+      signal,
+    });
+    return new Staged(run, target, lasting, staged, kept, tally, started);
   } catch (error) {
     discardIfHopeless(target, error);
     await letGo(fetchers, target);
@@ -70,6 +78,7 @@ interface Shared {
   readonly run: Run;
   readonly target: Target;
   readonly tally: Tally;
+  readonly kept: Kept[];
   readonly transfer: Transfer;
   readonly collisions: Collisions;
   readonly obstacles: Obstacles;
@@ -87,7 +96,12 @@ async function stageSources(
   target: Target,
   lasting: Durability,
   uris: readonly string[],
-  { tally, fetchers, signal }: { tally: Tally; fetchers: Fetcher[]; signal: AbortSignal },
+  {
+    tally,
+    kept,
+    fetchers,
+    signal,
+  }: { tally: Tally; kept: Kept[]; fetchers: Fetcher[]; signal: AbortSignal },
 ): Promise<StagedSource[]> {
   let entries = 0;
   const stop = new AbortController();
@@ -96,6 +110,7 @@ async function stageSources(
     run,
     target,
     tally,
+    kept,
     transfer: {
       ...transfer,
       report: (event) => {
@@ -151,25 +166,27 @@ async function stageSource(
   });
   let moved = false;
   const listed = { files: 0, bytes: 0, kept: 0, keptBytes: 0 };
-  const watched = watchPlan(
-    plan,
-    ({ how, entry }) => {
+  const toBring = async function* (): AsyncGenerator<PlanItem> {
+    for await (const item of plan) {
+      const { how, entry } = item;
       const size = entry.size ?? 0;
       listed.files++;
       listed.bytes += size;
       if (how === 'keep') {
+        context.transfer.signal.throwIfAborted();
         listed.kept++;
         listed.keptBytes += size;
-        return;
+        shared.kept.push(keep(context, item));
+      } else {
+        moved = true;
+        shared.reserve(size - target.staging.held(resumeKey(context.from, entry)));
       }
-      moved = true;
-      shared.reserve(size - target.staging.held(resumeKey(context.from, entry)));
-    },
-    () => {
-      settings.report({ type: 'listed', uri: redactText(fetcher.uri), ...listed });
-    },
-  );
-  await pool(watched, shared.transfer.most, (item) => stageItem(context, item), shared.stop);
+      // Given out is only what is left to do: there may be a million kept files.
+      if (how !== 'keep' || context.syncKept) yield item;
+    }
+    settings.report({ type: 'listed', uri: redactText(fetcher.uri), ...listed });
+  };
+  await pool(toBring(), shared.transfer.most, (item) => stageItem(context, item), shared.stop);
   return {
     from: context.from,
     uri: redactText(fetcher.uri),
@@ -230,18 +247,6 @@ function announce(run: Run, fetcher: Fetcher): void {
     fetcher.revision !== expectRevision
   )
     throw unexpected(fetcher, expectRevision, fetcher.revision);
-}
-
-async function* watchPlan(
-  plan: AsyncIterable<PlanItem>,
-  look: (item: PlanItem) => void,
-  end: () => void,
-): AsyncGenerator<PlanItem> {
-  for await (const item of plan) {
-    look(item);
-    yield item;
-  }
-  end();
 }
 
 /** Refuses as soon as what was listed cannot fit, long before the disk is full. */

@@ -16,6 +16,7 @@ import { ModelFetchError } from '../errors.ts';
 import type { Digest, Entry } from '../fetcher.ts';
 import type { LinkMode } from '../options.ts';
 import { continueCrc, crcDigest } from '../verify/crc.ts';
+import { copyBytes } from './copy-file.ts';
 import { PartFile } from './part-file.ts';
 
 /** How a file came to be in staging. A link has no CRC: its bytes were not read, and stay the source's own. */
@@ -32,7 +33,7 @@ export async function placeLocal(
   from: string,
   to: string,
   mode: LinkMode,
-  signal: AbortSignal,
+  { signal, threads }: { signal: AbortSignal; threads: boolean },
 ): Promise<Placed> {
   const size = sourceSize(entry, from);
   if (mode === 'symlink') {
@@ -45,7 +46,7 @@ export async function placeLocal(
   if (mode === 'hard' && tryLink(from, to)) return { size, how: 'hard' };
   if (mode === 'auto' && tryReflink(from, to))
     return { size, how: 'reflink', crc: await crcOf(to, signal) };
-  return copy(entry, from, to, signal);
+  return copy(entry, from, to, threads, signal);
 }
 
 function sourceSize(entry: Entry, from: string): number {
@@ -87,8 +88,14 @@ async function crcOf(path: string, signal: AbortSignal): Promise<Digest> {
   }
 }
 
-/** Read, summed and written in pieces: as fast as the kernel's own copy, and the CRC comes along for nothing. */
-async function copy(entry: Entry, from: string, to: string, signal: AbortSignal): Promise<Placed> {
+/** What is summed is what is written. A source that is written to meanwhile shows by its size or time. */
+async function copy(
+  entry: Entry,
+  from: string,
+  to: string,
+  threads: boolean,
+  signal: AbortSignal,
+): Promise<Placed> {
   const source = onSource(entry, from, () =>
     openSync(from, constants.O_RDONLY | constants.O_NONBLOCK),
   );
@@ -97,17 +104,15 @@ async function copy(entry: Entry, from: string, to: string, signal: AbortSignal)
     if (!before.isFile()) throw changed(entry, from);
     const file = new PartFile(to);
     try {
-      let value = 0n;
-      let at = 0;
-      for await (const piece of readPieces(source, signal)) {
-        file.write(piece, at);
-        value = continueCrc('crc32', value, piece);
-        at += piece.length;
-      }
+      const size = Number(before.size);
+      const copying = { source, target: file.fd, path: to, size };
+      const { bytes, crc32 } = await copyBytes(copying, threads, signal);
       const after = fstatSync(source, { bigint: true });
-      if (after.mtimeNs !== before.mtimeNs || after.size !== BigInt(at)) throw changed(entry, from);
+      const ended = bytes === size && readSync(source, Buffer.alloc(1), 0, 1, size) === 0;
+      if (after.mtimeNs !== before.mtimeNs || after.size !== before.size || !ended)
+        throw changed(entry, from);
       await file.finish();
-      return { size: at, crc: crcDigest('crc32', value), how: 'copy' };
+      return { size: bytes, crc: crcDigest('crc32', crc32), how: 'copy' };
     } finally {
       file.close();
     }
@@ -116,7 +121,7 @@ async function copy(entry: Entry, from: string, to: string, signal: AbortSignal)
   }
 }
 
-/** Bytes: written in larger pieces, they cost a virtual machine several times the CPU (see `unpack/file-writer.ts`). */
+/** Bytes. */
 const PIECE = 256 * 1024;
 
 async function* readPieces(fd: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -5,12 +5,7 @@ import type { Digest, Entry } from '../../src/fetcher.ts';
 import { Collisions } from '../../src/plan/collisions.ts';
 import { Fingerprint } from '../../src/plan/fingerprint.ts';
 import { makePlan, type PlanItem, type PlanOptions } from '../../src/plan/plan.ts';
-import {
-  entryKey,
-  type Manifest,
-  type ManifestEntry,
-  type ManifestFile,
-} from '../../src/publish/manifest.ts';
+import type { Manifest, ManifestEntry, ManifestFile } from '../../src/publish/manifest.ts';
 
 async function* from(entries: readonly Entry[]): AsyncGenerator<Entry> {
   yield* entries;
@@ -49,9 +44,9 @@ function published(
 ): Manifest {
   const files = new Map<string, ManifestFile>();
   const filesOf = new Map<number, ManifestFile[]>();
-  const byKey = new Map<string, ManifestEntry>();
+  const byPath = new Map<string, ManifestEntry>();
   for (const [id, { files: names, ...entry }] of entries.entries()) {
-    byKey.set(entryKey('x://y', entry.path), { ...entry, id, source: 0 });
+    byPath.set(entry.path, { ...entry, id, source: 0 });
     filesOf.set(
       id,
       (names ?? [entry.path]).map((path) => ({ path, size: 1, mtimeNs: '1', ino: '1', entry: id })),
@@ -67,7 +62,7 @@ function published(
     files: files.size,
     bytes: 0,
   } as const;
-  return { header, entries: byKey, files, filesOf, folders: [] };
+  return { header, entries: new Map([['x://y', byPath]]), files, filesOf, folders: [] };
 }
 
 describe('a plan', () => {

@@ -5,15 +5,10 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { fileSystemType, LOCAL_FILE_SYSTEMS } from '../../src/file-systems.ts';
 import { fetchModel } from '../../src/index.ts';
 import type { FetchOptions } from '../../src/options.ts';
-import {
-  durability,
-  fileSystemType,
-  isCredible,
-  LOCAL_FILE_SYSTEMS,
-  UNKNOWN_BOOT,
-} from '../../src/publish/durability.ts';
+import { durability, isCredible, UNKNOWN_BOOT } from '../../src/publish/durability.ts';
 import type { ManifestHeader } from '../../src/publish/manifest.ts';
 import { symlink, tar } from '../support/archives.ts';
 import { fails, folder, noise, s3Scene, write } from './scene.ts';
