@@ -1,6 +1,9 @@
 /** Compressed bytes in, plain bytes out: whole, checked, and in bounded memory. Truncation is an error in every format. */
 import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
+import type { Form } from './frame-batch.ts';
+import { gzipMember, zstdFrame } from './frame-walk.ts';
+import { frames } from './frames.ts';
 import { isZero } from './tar-fields.ts';
 import { badArchive } from './refuse.ts';
 import { spent } from './spent.ts';
@@ -14,15 +17,34 @@ export function decompress(
 ): AsyncIterable<Uint8Array> {
   switch (compression) {
     case 'gz':
-      return inflate(chunks, () => zlib.createGunzip({ chunkSize: PIECE }), 'zeros');
     case 'zst':
-      return inflate(chunks, () => zlib.createZstdDecompress({ chunkSize: PIECE }), 'frames');
+      return frames(chunks, FORMS[compression]);
     case 'bz2':
       return bunzip(chunks);
     case 'xz':
       return unxz(chunks);
   }
 }
+
+/** How streams of frames are read, beside each other or in order. */
+export const FORMS: Readonly<Record<'gz' | 'zst', Form>> = {
+  gz: {
+    walk: gzipMember,
+    open: (chunkSize) => zlib.createGunzip({ chunkSize }),
+    certain: false,
+    // A member of no content: only behind one are zeros padding, and no more bytes no error.
+    before: Buffer.from('1f8b08000000000000030300'.padEnd(40, '0'), 'hex'),
+    inOrder: (chunks) => inflate(chunks, () => zlib.createGunzip({ chunkSize: PIECE }), 'zeros'),
+  },
+  zst: {
+    walk: zstdFrame,
+    open: (chunkSize) => zlib.createZstdDecompress({ chunkSize }),
+    certain: true,
+    before: new Uint8Array(),
+    inOrder: (chunks) =>
+      inflate(chunks, () => zlib.createZstdDecompress({ chunkSize: PIECE }), 'frames'),
+  },
+};
 
 const PIECE = 256 * 1024;
 /** Chunks that wait to be used. */
