@@ -16,8 +16,22 @@ export interface ByteRange {
 export type DigestAlgorithm =
   'sha512' | 'sha256' | 'sha1' | 'md5' | 'crc64nvme' | 'crc32c' | 'crc32';
 
-/** `algorithm:hex`, big-endian, lower case, e.g. `sha256:9f86d0…`. Always of the whole file. */
+/** `algorithm:hex`, big-endian, lower case, e.g. `sha256:9f86d0…`. Of the whole file, unless it is said of what. */
 export type Digest = `${DigestAlgorithm}:${string}`;
+
+/** The digest of the bytes from the end of the part before, or the start of the file, up to, not including, `end`. */
+export interface PartDigest {
+  readonly end: number;
+  readonly digest: Digest;
+}
+
+/** The parts that a file was uploaded in: what some sources vouch for instead of the whole. */
+export interface Parts {
+  /** Of one algorithm, in order, of all parts. */
+  readonly digests: readonly PartDigest[];
+  /** Of their raw digests, one after the other, where the source states it. Parts that do not fit it are not believed. */
+  readonly digest?: Digest;
+}
 
 export type ArchiveFormat = 'tar' | 'tar.gz' | 'tar.zst' | 'tar.bz2' | 'tar.xz' | 'zip';
 
@@ -86,6 +100,8 @@ export interface HttpLocation {
   };
   /** Digests learnt while locating. */
   readonly digests?: readonly Digest[];
+  /** Instead of digests of the whole. */
+  readonly parts?: Parts;
   readonly transport?: Transport;
 }
 

@@ -1,6 +1,14 @@
 /** One model in S3: a single object, or a folder of them. */
 import { ModelFetchError } from '../errors.ts';
-import type { CallOptions, Entry, FailedLocation, Fetcher, HttpLocation } from '../fetcher.ts';
+import type {
+  CallOptions,
+  Digest,
+  Entry,
+  FailedLocation,
+  Fetcher,
+  HttpLocation,
+  Parts,
+} from '../fetcher.ts';
 import { formatS3, type S3Address } from './s3-address.ts';
 import { throwIfAborted, type S3Access } from './s3-client.ts';
 import { parseErrorBody, toModelFetchError, type S3Failure } from './s3-errors.ts';
@@ -102,8 +110,16 @@ async function locate(
 ): Promise<HttpLocation> {
   throwIfAborted(options.signal);
   if (options.failed) return relocate(access, address, entry, options.failed);
-  const digests = entry.digests ?? (await learntDigests(access, address, entry, options.signal));
-  return locationOf(access, wantedAs(address, entry, digests));
+  const learnt = entry.digests
+    ? { digests: entry.digests }
+    : await learntDigests(access, address, entry, options.signal);
+  return locationOf(access, wantedAs(address, entry, learnt));
+}
+
+/** Of the whole object, or of its parts. */
+interface Learnt {
+  readonly digests?: readonly Digest[];
+  readonly parts?: Parts;
 }
 
 /**
@@ -115,18 +131,23 @@ async function learntDigests(
   address: S3Address,
   entry: Entry,
   signal: AbortSignal,
-): Promise<ObjectFacts['digests']> {
-  if ((entry.size ?? 0) <= WORTH_A_HEAD) return [];
+): Promise<Learnt> {
+  if ((entry.size ?? 0) <= WORTH_A_HEAD) return {};
   let facts: ObjectFacts;
   try {
     facts = await headObject(access, address, signal);
   } catch (error) {
     const code = error instanceof ModelFetchError ? error.code : undefined;
     if (code === 'PERMISSION_DENIED' || code === 'BAD_RESPONSE' || code === 'UNSUPPORTED')
-      return [];
+      return {};
     throw error;
   }
-  if (entry.version === undefined || facts.etag === entry.version) return facts.digests;
+  if (entry.version === undefined || facts.etag === entry.version) {
+    if (!facts.composite) return { digests: facts.digests };
+    const { partsOf } = await import('./s3-parts.ts');
+    const parts = await partsOf(access, address, facts, facts.composite, signal);
+    return parts ? { parts } : {};
+  }
   throw new ModelFetchError(
     'SOURCE_CHANGED',
     `${formatS3(address)} has ETag ${facts.etag} now, not ${entry.version}`,
@@ -147,7 +168,7 @@ async function relocate(
 ): Promise<HttpLocation> {
   const { location } = failed;
   const digests = location.kind === 'http' ? location.digests : undefined;
-  const wanted = wantedAs(address, entry, digests ?? []);
+  const wanted = wantedAs(address, entry, { ...(digests && { digests }) });
   if (failed.status === undefined) return locationOf(access, wanted);
   const cause = serverSaid(failed.status, failed.body);
   const failure: S3Failure = {
@@ -166,7 +187,7 @@ async function relocate(
 function wantedAs(
   address: S3Address,
   entry: Entry,
-  digests: ObjectFacts['digests'],
+  learnt: Learnt,
 ): Parameters<typeof locationOf>[1] {
-  return { address, digests, ...(entry.version !== undefined && { etag: entry.version }) };
+  return { address, ...learnt, ...(entry.version !== undefined && { etag: entry.version }) };
 }

@@ -9,7 +9,7 @@ import { ModelFetchError } from '../errors.ts';
 import type { Digest, Entry } from '../fetcher.ts';
 import { formatS3, type S3Address } from './s3-address.ts';
 import type { S3Access } from './s3-client.ts';
-import { digestsOf } from './s3-digests.ts';
+import { compositeOf, digestsOf } from './s3-digests.ts';
 import type { S3Attempt } from './s3-errors.ts';
 import { quoted } from './s3-list.ts';
 
@@ -20,6 +20,8 @@ export interface ObjectFacts {
   readonly versionId?: string;
   /** Of the whole object. */
   readonly digests: readonly Digest[];
+  /** Of the digests of its parts: there is nothing of the whole then. */
+  readonly composite?: Digest;
 }
 
 /** HEAD of `address`, checksums included. Throws typed errors, `NOT_FOUND` among them. */
@@ -75,7 +77,8 @@ async function probe(
   }
 }
 
-function inputFor(access: S3Access, address: S3Address): HeadObjectCommandInput {
+/** What names an object in requests about it. */
+export function inputFor(access: S3Access, address: S3Address): HeadObjectCommandInput {
   const { requesterPays, customerKey } = access.options;
   return {
     Bucket: address.bucket,
@@ -91,6 +94,7 @@ function inputFor(access: S3Access, address: S3Address): HeadObjectCommandInput 
 
 /** A portal answers HEAD with a 200 as well, but hardly ever with a size and an ETag, which every S3 has. */
 function factsOf(head: HeadObjectCommandOutput, attempt: S3Attempt): ObjectFacts {
+  const composite = compositeOf(head);
   const { ContentLength: size, ETag: etag, VersionId: versionId } = head;
   if (size === undefined || etag === undefined)
     throw new ModelFetchError(
@@ -106,6 +110,7 @@ function factsOf(head: HeadObjectCommandOutput, attempt: S3Attempt): ObjectFacts
     etag: quoted(etag),
     ...(versionId !== undefined && versionId !== 'null' && { versionId }),
     digests: digestsOf(head),
+    ...(composite && { composite }),
   };
 }
 

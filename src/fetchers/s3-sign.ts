@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { ModelFetchError } from '../errors.ts';
-import type { Digest, HttpLocation } from '../fetcher.ts';
+import type { Digest, HttpLocation, Parts } from '../fetcher.ts';
 import { encodeKey, encodePart, type S3Address } from './s3-address.ts';
 import type { S3Access, Used } from './s3-client.ts';
 import type { S3Options } from './s3-options.ts';
@@ -17,6 +17,7 @@ export interface Wanted {
   /** In header form, with quotes. */
   readonly etag?: string;
   readonly digests?: readonly Digest[];
+  readonly parts?: Parts;
 }
 
 /**
@@ -24,7 +25,7 @@ export interface Wanted {
  * is inside, as S3 demands. Source: Amazon S3 API reference, "Signature calculations for the Authorization header".
  */
 export async function locationOf(access: S3Access, wanted: Wanted): Promise<HttpLocation> {
-  const { address, etag, digests } = wanted;
+  const { address, etag, digests, parts } = wanted;
   const client = await access.client(address.bucket);
   const place = await placeOf(client, access, address.bucket);
   const { base } = place;
@@ -39,6 +40,7 @@ export async function locationOf(access: S3Access, wanted: Wanted): Promise<Http
     ...(signed.expiresAt !== undefined && { expiresAt: signed.expiresAt }),
     ...(etag !== undefined && { pin: { request: { 'if-match': etag }, response: { etag } } }),
     ...(digests && digests.length > 0 && { digests }),
+    ...(parts && { parts }),
     ...(Object.keys(access.transport).length > 0 && { transport: access.transport }),
   };
 }

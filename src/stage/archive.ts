@@ -47,10 +47,13 @@ export async function stageArchive(
   const bytes = inOrder(transfer, source, (digests) => {
     learnt = [...learnt, ...digests];
   });
-  const checked = checkedStream(bytes, required, () => [...(entry.digests ?? []), ...learnt], {
-    uri: fetcher.uri,
-    path: entry.path,
-  });
+  const checked = checkedStream(
+    bytes,
+    required,
+    () => [...(entry.digests ?? []), ...learnt],
+    { uri: fetcher.uri, path: entry.path },
+    await source.parts(),
+  );
   const peeked = await peek(checked.bytes, HEAD);
   const format = formatOf(context, entry, peeked.head);
   if (format === undefined || format === 'zip') {

@@ -1,7 +1,7 @@
 /** One file that is stored compressed and wanted plain: brought whole and checked, then decompressed. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Downloaded } from '../transfer/download.ts';
+import type { Downloaded } from '../transfer/one-pass.ts';
 import { localBytes } from '../transfer/place-local.ts';
 import type { Source } from '../transfer/source.ts';
 import { decompress } from '../unpack/decompress.ts';

@@ -1,17 +1,18 @@
 /** A zip that is read by ranges while it is unpacked, never put on disk: every byte of it goes through its digests once. */
 import { createHash } from 'node:crypto';
-import type { Digest, DigestAlgorithm } from '../fetcher.ts';
+import type { ByteRange, Digest, DigestAlgorithm, PartDigest } from '../fetcher.ts';
 import { linked } from '../linked.ts';
 import { read, type Transfer } from '../transfer/read.ts';
 import type { Source } from '../transfer/source.ts';
 import type { ArchiveSource } from '../unpack/unpack.ts';
-import { isCrc, type CrcAlgorithm } from '../verify/crc.ts';
-import { FileDigester, rangeDigester } from '../verify/digester.ts';
+import { isCrc } from '../verify/crc.ts';
+import { FileDigester, PieceLine, type Piece } from '../verify/digester.ts';
 import { mustMatch, parts } from '../verify/expected.ts';
+import { allOf, partsMustMatch } from '../verify/parts.ts';
 
 /** Bytes up to the end of the file, as they were read; kept only where they are needed again. */
 interface Tail {
-  readonly crcs: ReadonlyMap<CrcAlgorithm, bigint>;
+  readonly pieces: readonly Piece[];
   readonly bytes: Buffer;
 }
 
@@ -26,6 +27,7 @@ export class RangedZip implements Required<
   readonly #stop = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
   readonly #against: readonly Digest[];
+  readonly #parts: readonly PartDigest[];
   readonly #crcs: FileDigester;
   readonly #hashes: ReadonlyMap<DigestAlgorithm, ReturnType<typeof createHash>>;
   /** How far the members were read, and all digests that need order once `#inTurn` has settled. */
@@ -35,14 +37,20 @@ export class RangedZip implements Required<
   /** The end, read first: the directory often lies in it. */
   #end: { readonly start: number; readonly bytes: Buffer } | undefined;
 
-  /** The zip of a known size behind `source`, to be checked `against` these. */
-  constructor(transfer: Transfer, source: Source, against: readonly Digest[]) {
+  /** The zip of a known size behind `source`, to be checked `against` these, and its parts by theirs, which are CRCs. */
+  constructor(
+    transfer: Transfer,
+    source: Source,
+    against: readonly Digest[],
+    inParts: readonly PartDigest[],
+  ) {
     this.size = source.entry.size!;
     this.#source = source;
     this.#transfer = { ...transfer, signal: linked(transfer.signal, this.#stop) };
     this.#against = against;
     const algorithms = against.map((digest) => parts(digest).algorithm);
-    this.#crcs = new FileDigester(algorithms.filter(isCrc), () => 0);
+    this.#parts = inParts;
+    this.#crcs = new FileDigester(algorithms.filter(isCrc), () => 0, undefined, inParts);
     const others = algorithms.filter((name) => !isCrc(name));
     this.#hashes = new Map(others.map((name) => [name, createHash(name)]));
     this.ordered = others.length > 0;
@@ -57,18 +65,21 @@ export class RangedZip implements Required<
     there.copy(bytes, fetched, start + fetched - known);
     if (end !== this.size) return bytes;
     this.#end ??= { start, bytes: Buffer.from(bytes) };
-    const crcs = await this.#crcsOf((update) => {
+    const pieces = await this.#piecesOf({ start, end }, (update) => {
       update(bytes);
     });
-    this.#tails.set(start, { crcs, bytes: this.ordered ? bytes : bytes.subarray(0, 0) });
+    this.#tails.set(start, { pieces, bytes: this.ordered ? bytes : bytes.subarray(0, 0) });
     return bytes;
   };
 
   /** Of the members. */
   readonly fill = async (into: Uint8Array, start: number): Promise<void> => {
-    this.#front = Math.max(this.#front, start + into.length);
-    const filled = this.#crcsOf((update) => this.#fetch(into, start, update)).then((crcs) => {
-      this.#crcs.add({ start, end: start + into.length, crcs });
+    const end = start + into.length;
+    this.#front = Math.max(this.#front, end);
+    const filled = this.#piecesOf({ start, end }, (update) =>
+      this.#fetch(into, start, update),
+    ).then((pieces) => {
+      for (const piece of pieces) this.#crcs.add(piece);
     });
     const before = this.#inTurn;
     // Handed on only when it has been hashed: its memory is used again.
@@ -85,12 +96,15 @@ export class RangedZip implements Required<
     await this.#inTurn;
     const tail = this.#tails.get(this.#front);
     if (!tail) throw new Error('the members and the directory of a zip do not adjoin');
-    this.#crcs.add({ start: this.#front, end: this.size, crcs: tail.crcs });
+    for (const piece of tail.pieces) this.#crcs.add(piece);
     const found = new Map(await this.#crcs.result());
     for (const [name, hash] of this.#hashes) found.set(name, hash.update(tail.bytes).digest('hex'));
     const { entry, fetcher } = this.#source;
-    mustMatch(this.#against, found, { uri: fetcher.uri, path: entry.path });
-    return { size: this.size, crc: this.#crcs.recorded(found), against: this.#against };
+    const details = { uri: fetcher.uri, path: entry.path };
+    mustMatch(this.#against, found, details);
+    partsMustMatch(this.#parts, this.#crcs.partsFound, details);
+    const against = allOf(this.#against, this.#parts);
+    return { size: this.size, crc: this.#crcs.recorded(found), against };
   }
 
   /** Ends what is under way; resolves when that has ended. */
@@ -118,14 +132,15 @@ export class RangedZip implements Required<
     await reading.finally(() => this.#underWay.delete(reading));
   }
 
-  /** The CRCs of what `feed` hands over. */
-  async #crcsOf(
+  /** The CRCs of `range`, which `feed` hands over. */
+  async #piecesOf(
+    range: ByteRange,
     feed: (update: (chunk: Uint8Array) => void) => void | Promise<void>,
-  ): Promise<Tail['crcs']> {
-    const digester = rangeDigester(this.#crcs.crcs);
+  ): Promise<readonly Piece[]> {
+    const pieces = new PieceLine(this.#crcs.crcs, range, this.#parts);
     await feed((chunk) => {
-      digester.update(chunk);
+      pieces.update(chunk);
     });
-    return digester.values();
+    return pieces.done();
   }
 }

@@ -10,8 +10,10 @@ import { RangeIgnored } from '../transfer/lane.ts';
 import { read } from '../transfer/read.ts';
 import type { Source } from '../transfer/source.ts';
 import { checkedStream } from '../verify/checked-stream.ts';
+import { isCrc } from '../verify/crc.ts';
 import { chooseDigests } from '../verify/expected.ts';
 import { digestsOf } from '../verify/learn.ts';
+import { algorithmOf } from '../verify/parts.ts';
 import { formatOf, HEAD } from './archive-format.ts';
 import { bring } from './bring.ts';
 import type { StageContext } from './context.ts';
@@ -58,7 +60,9 @@ export async function stageZip(
   source: Source,
 ): Promise<void> {
   const { size, ranges } = item.entry;
-  if (size === undefined || ranges === false) {
+  const ofParts = algorithmOf(await source.parts());
+  // Digests of parts that need order are found from what is on disk.
+  if (size === undefined || ranges === false || (ofParts && !isCrc(ofParts))) {
     await fromDisk(context, item, source);
     return;
   }
@@ -73,7 +77,7 @@ export async function stageZip(
 async function byRanges(context: StageContext, item: PlanItem, source: Source): Promise<void> {
   const { transfer, fetcher, required } = context;
   const against = chooseDigests(required, await declaredFor(source));
-  const zip = new RangedZip(transfer, source, against);
+  const zip = new RangedZip(transfer, source, against, await source.parts());
   try {
     await unpackInto(context, item, 'zip', {
       name: item.entry.path,
@@ -120,7 +124,8 @@ async function inMemory(
   if (!format) return false;
   const declared = [...(await declaredFor(source)), ...learnt];
   const details = { uri: fetcher.uri, path: entry.path };
-  const checked = checkedStream(once(bytes), required, () => declared, details);
+  const inParts = await source.parts();
+  const checked = checkedStream(once(bytes), required, () => declared, details, inParts);
   await drain(checked.bytes);
   await unpackInto(context, item, format, {
     name: entry.path,

@@ -113,6 +113,16 @@ export const readingCases = {
         assert.equal(digest, right, entry.path);
         declared++;
       }
+      let start = 0;
+      for (const { end, digest } of location.kind === 'http'
+        ? (location.parts?.digests ?? [])
+        : []) {
+        const algorithm = digest.split(':')[0] as DigestAlgorithm;
+        const bytes = files[entry.path]!.subarray(start, end);
+        assert.equal(digest, digestOf(algorithm, bytes), `${entry.path} from byte ${start}`);
+        start = end;
+        declared++;
+      }
     }
     if (declared === 0) skip('the source declares no digests');
   },

@@ -1,6 +1,14 @@
 /** One entry and where its bytes are right now: located once, refreshed in time, asked again when it stops working. */
 import { ModelFetchError } from '../errors.ts';
-import type { Entry, FailedLocation, Fetcher, HttpLocation, Location } from '../fetcher.ts';
+import type {
+  Entry,
+  FailedLocation,
+  Fetcher,
+  HttpLocation,
+  Location,
+  PartDigest,
+} from '../fetcher.ts';
+import { believable } from '../verify/parts.ts';
 import type { Refusal } from './lane.ts';
 
 /** Milliseconds before `expiresAt` at which a location is renewed. */
@@ -15,6 +23,7 @@ export class Source {
   #location: Promise<Location> | undefined;
   #relocating: Promise<Location> | undefined;
   #relocations = 0;
+  #parts: readonly PartDigest[] = [];
 
   constructor(fetcher: Fetcher, entry: Entry, signal: AbortSignal) {
     this.fetcher = fetcher;
@@ -36,6 +45,12 @@ export class Source {
       return (this.#location ??= this.#locate());
     }
     return location;
+  }
+
+  /** What locating told of its parts. It is kept from the location, which crosses to threads with every request. */
+  async parts(): Promise<readonly PartDigest[]> {
+    await this.location();
+    return this.#parts;
   }
 
   /** Bytes came: the location works. */
@@ -67,10 +82,14 @@ export class Source {
 
   async #locate(failed?: FailedLocation): Promise<Location> {
     try {
-      return await this.fetcher.locate(this.entry, {
+      const location = await this.fetcher.locate(this.entry, {
         signal: this.#signal,
         ...(failed && { failed }),
       });
+      if (location.kind !== 'http' || !location.parts) return location;
+      const { parts, ...rest } = location;
+      this.#parts = believable(parts, this.entry.size);
+      return rest;
     } catch (error) {
       this.#location = undefined;
       throw error;

@@ -1,9 +1,10 @@
 /** Bytes passed through while their digests are computed, and checked at the end: for streams that are consumed on the way. */
 import { createHash } from 'node:crypto';
-import type { Digest, DigestAlgorithm } from '../fetcher.ts';
+import type { Digest, DigestAlgorithm, PartDigest } from '../fetcher.ts';
 import { crcHex, isCrc, neededCrcs } from './crc.ts';
 import { rangeDigester, type RangeDigester } from './digester.ts';
 import { chooseDigests, mustMatch, parts } from './expected.ts';
+import { allOf, partsMustMatch, PartsLine } from './parts.ts';
 
 export interface CheckedStream {
   readonly bytes: AsyncGenerator<Uint8Array>;
@@ -13,17 +14,20 @@ export interface CheckedStream {
 
 /**
  * `declared` is asked when the first chunk is here, for some digests are only learnt from the answer's head. A mismatch is
- * thrown at the end of the stream, as `DIGEST_MISMATCH`: whoever consumes it must not publish before.
+ * thrown at the end of the stream, as `DIGEST_MISMATCH`: whoever consumes it must not publish before. The digests of
+ * `declaredParts`, if there are any, are checked too.
  */
 export function checkedStream(
   source: AsyncIterable<Uint8Array>,
   required: readonly Digest[],
   declared: () => readonly Digest[],
   details: { uri: string; path: string },
+  declaredParts: readonly PartDigest[] = [],
 ): CheckedStream {
   let result: ReturnType<CheckedStream['result']> | undefined;
   async function* pass(): AsyncGenerator<Uint8Array> {
     let size = 0;
+    const line = new PartsLine(declaredParts);
     let against: readonly Digest[] | undefined;
     let crcs: RangeDigester | undefined;
     let hashes = new Map<DigestAlgorithm, ReturnType<typeof createHash>>();
@@ -39,6 +43,7 @@ export function checkedStream(
       if (!crcs) begin();
       crcs!.update(chunk);
       for (const hash of hashes.values()) hash.update(chunk);
+      line.update(chunk);
       size += chunk.length;
       yield chunk;
     }
@@ -47,8 +52,9 @@ export function checkedStream(
     for (const [name, value] of crcs!.values()) found.set(name, crcHex(name, value));
     for (const [name, hash] of hashes) found.set(name, hash.digest('hex'));
     mustMatch(against!, found, details);
+    partsMustMatch(declaredParts, line.found, details);
     const [name] = neededCrcs(against!.map((digest) => parts(digest).algorithm));
-    result = { size, crc: `${name}:${found.get(name)!}`, against: against! };
+    result = { size, crc: `${name}:${found.get(name)!}`, against: allOf(against!, declaredParts) };
   }
   return {
     bytes: pass(),

@@ -1,7 +1,8 @@
 /** Digests of one file while its bytes arrive: CRCs range by range in any order, the others along the contiguous front. */
-import { createHash, type Hash } from 'node:crypto';
-import type { ByteRange, Digest, DigestAlgorithm } from '../fetcher.ts';
+import { createHash } from 'node:crypto';
+import type { ByteRange, Digest, DigestAlgorithm, PartDigest } from '../fetcher.ts';
 import type { FileHash } from './hash-thread.ts';
+import { algorithmOf, cutAtParts } from './parts.ts';
 import { combineCrc, crcHex, createCrc, isCrc, neededCrcs, type CrcAlgorithm } from './crc.ts';
 
 /** CRCs of one range, whose bytes come in order. */
@@ -25,6 +26,39 @@ export function rangeDigester(algorithms: Iterable<CrcAlgorithm>): RangeDigester
       for (const [, state] of states) state.reset();
     },
   };
+}
+
+/** The CRCs of a range whose bytes come in order, cut into pieces where parts end. */
+export class PieceLine {
+  readonly #pieces: readonly ByteRange[];
+  readonly #done: Piece[] = [];
+  readonly #digester: RangeDigester;
+  #at: number;
+
+  constructor(algorithms: Iterable<CrcAlgorithm>, range: ByteRange, parts: readonly PartDigest[]) {
+    this.#pieces = cutAtParts(range, parts);
+    this.#digester = rangeDigester(algorithms);
+    this.#at = range.start;
+  }
+
+  update(chunk: Uint8Array): void {
+    for (let from = 0; from < chunk.length;) {
+      const piece = this.#pieces[this.#done.length];
+      if (!piece) throw new RangeError('more bytes than the range has');
+      const taken = chunk.subarray(from, from + piece.end - this.#at);
+      this.#digester.update(taken);
+      from += taken.length;
+      this.#at += taken.length;
+      if (this.#at < piece.end) return;
+      this.#done.push({ ...piece, crcs: this.#digester.values() });
+      this.#digester.reset();
+    }
+  }
+
+  /** When all bytes have come. */
+  done(): readonly Piece[] {
+    return this.#done;
+  }
 }
 
 /** The CRCs of `range` as it lies on disk, or undefined where the file is shorter. */
@@ -58,20 +92,40 @@ async function* pieces(range: ByteRange, read: ReadBack): AsyncGenerator<Uint8Ar
   }
 }
 
-interface Piece extends ByteRange {
+/** Bytes that have been written, or summed for good. */
+export interface Piece extends ByteRange {
   readonly crcs: ReadonlyMap<CrcAlgorithm, bigint>;
+}
+
+/** `FileHash` on this thread, of bytes that `read` gives back. */
+function hashHere(algorithms: readonly DigestAlgorithm[], read: ReadBack): FileHash {
+  const hashes = new Map(algorithms.map((name) => [name, createHash(name)]));
+  return {
+    range: async (range) => {
+      for await (const bytes of pieces(range, read))
+        for (const hash of hashes.values()) hash.update(bytes);
+    },
+    digests: () =>
+      Promise.resolve(new Map([...hashes].map(([name, hash]) => [name, hash.digest('hex')]))),
+    idle: () => Promise.resolve(),
+  };
 }
 
 /**
  * Puts the pieces of a file together. `readBack` gives bytes that have been written, for digests that need order, unless
- * `elsewhere` computes those on another thread.
+ * `elsewhere` computes those on another thread. Of each of `parts` the digest is found as well: no piece may reach across
+ * the end of one.
  */
 export class FileDigester {
   /** At least one. The first is what is recorded. */
   readonly crcs: readonly [CrcAlgorithm, ...CrcAlgorithm[]];
-  readonly #hashes: ReadonlyMap<DigestAlgorithm, Hash>;
-  readonly #readBack: ReadBack;
-  readonly #elsewhere: FileHash | undefined;
+  /** Digests that need order: of the whole, and of the part that the front is in. */
+  readonly #whole: FileHash | undefined;
+  #part: FileHash | undefined;
+  readonly #hash: (algorithms: readonly DigestAlgorithm[]) => FileHash;
+  readonly #parts: readonly PartDigest[];
+  readonly #partsFound: string[] = [];
+  #partCrc: bigint | undefined;
   readonly #waiting = new Map<number, Piece>();
   readonly #combined = new Map<CrcAlgorithm, bigint>();
   #front = 0;
@@ -81,13 +135,20 @@ export class FileDigester {
     algorithms: Iterable<DigestAlgorithm>,
     readBack: ReadBack,
     elsewhere?: (ordered: readonly DigestAlgorithm[]) => FileHash,
+    parts: readonly PartDigest[] = [],
   ) {
     const all = new Set<DigestAlgorithm>(algorithms);
-    this.crcs = neededCrcs(all);
+    const ofParts = algorithmOf(parts);
+    this.crcs = neededCrcs(ofParts ? [...all, ofParts] : all);
+    this.#hash = elsewhere ?? ((ordered) => hashHere(ordered, readBack));
     const ordered = [...all].filter((name) => !isCrc(name));
-    this.#elsewhere = ordered.length > 0 ? elsewhere?.(ordered) : undefined;
-    this.#hashes = new Map(this.#elsewhere ? [] : ordered.map((name) => [name, createHash(name)]));
-    this.#readBack = readBack;
+    this.#whole = ordered.length > 0 ? this.#hash(ordered) : undefined;
+    this.#parts = parts;
+  }
+
+  /** Hex digests of the parts, once there is a `result`. */
+  get partsFound(): readonly string[] {
+    return this.#partsFound;
   }
 
   /** A range is complete and written. */
@@ -103,8 +164,7 @@ export class FileDigester {
     await this.#advancing;
     const result = new Map<DigestAlgorithm, string>();
     for (const name of this.crcs) result.set(name, crcHex(name, this.#combined.get(name) ?? 0n));
-    for (const [name, hash] of this.#hashes) result.set(name, hash.digest('hex'));
-    for (const [name, hex] of (await this.#elsewhere?.digests()) ?? []) result.set(name, hex);
+    for (const [name, hex] of (await this.#whole?.digests()) ?? []) result.set(name, hex);
     return result;
   }
 
@@ -116,7 +176,8 @@ export class FileDigester {
   /** Resolves when nothing reads the file any more. */
   async idle(): Promise<void> {
     await this.#advancing.catch(() => undefined);
-    await this.#elsewhere?.idle();
+    await this.#whole?.idle();
+    await this.#part?.idle();
   }
 
   async #advance(): Promise<void> {
@@ -133,15 +194,32 @@ export class FileDigester {
           before === undefined ? crc : combineCrc(name, before, crc, piece.end - piece.start),
         );
       }
-      if (this.#elsewhere) await this.#elsewhere.range(piece);
-      else if (this.#hashes.size > 0) await this.#hash(piece);
+      await this.#whole?.range(piece);
+      await this.#inPart(piece);
       this.#front = piece.end;
       if (piece.end === piece.start) break;
     }
   }
 
-  async #hash(piece: Piece): Promise<void> {
-    for await (const bytes of pieces(piece, this.#readBack))
-      for (const hash of this.#hashes.values()) hash.update(bytes);
+  /** What `piece` adds to the digest of its part. */
+  async #inPart(piece: Piece): Promise<void> {
+    const part = this.#parts[this.#partsFound.length];
+    const algorithm = algorithmOf(this.#parts);
+    if (!part || !algorithm) return;
+    const ends = piece.end === part.end;
+    if (isCrc(algorithm)) {
+      const crc = piece.crcs.get(algorithm)!;
+      const before = this.#partCrc;
+      const combined =
+        before === undefined ? crc : combineCrc(algorithm, before, crc, piece.end - piece.start);
+      this.#partCrc = ends ? undefined : combined;
+      if (ends) this.#partsFound.push(crcHex(algorithm, combined));
+    } else {
+      this.#part ??= this.#hash([algorithm]);
+      await this.#part.range(piece);
+      if (!ends) return;
+      this.#partsFound.push((await this.#part.digests()).get(algorithm)!);
+      this.#part = undefined;
+    }
   }
 }

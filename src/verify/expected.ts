@@ -47,13 +47,23 @@ export function mustMatch(
     const { algorithm, hex } = parts(digest);
     const actual = found.get(algorithm);
     if (actual !== hex)
-      throw new ModelFetchError(
-        'DIGEST_MISMATCH',
-        `${details.path} does not match its digest: ${algorithm} should be ${hex} and is ${actual ?? 'unknown'}`,
-        {
-          ...details,
-          hint: 'The bytes were damaged on the way or at the source; nothing was published. Fetch again, or check the source.',
-        },
-      );
+      throw mismatch(details.path, { algorithm, expected: hex, found: actual }, details);
   }
+}
+
+/** `DIGEST_MISMATCH`: `what` has another digest than it should. */
+export function mismatch(
+  what: string,
+  digest: { algorithm: DigestAlgorithm; expected: string; found: string | undefined },
+  details: { uri: string; path: string },
+): ModelFetchError {
+  const { algorithm, expected, found = 'unknown' } = digest;
+  return new ModelFetchError(
+    'DIGEST_MISMATCH',
+    `${what} does not match its digest: ${algorithm} should be ${expected} and is ${found}`,
+    {
+      ...details,
+      hint: 'The bytes were damaged on the way or at the source; nothing was published. Fetch again, or check the source.',
+    },
+  );
 }

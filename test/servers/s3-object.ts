@@ -244,9 +244,13 @@ export function objectAttributes(object: StoredObject, headers: Headers): string
       .map(([name, value]) => element(`Checksum${name.toUpperCase()}`, value.replace(/-\d+$/, '')))
       .join('');
   const parts = object.parts ?? [];
-  const partXml = parts.map(
+  const after = Number(headers['x-amz-part-number-marker'] ?? 0);
+  const most = Number(headers['x-amz-max-parts'] ?? 1000);
+  const page = parts.slice(after, after + most);
+  const more = after + page.length < parts.length;
+  const partXml = page.map(
     (part, index) =>
-      `<Part>${element('PartNumber', index + 1)}${element('Size', part.end - part.start)}${sums(part.checksums)}</Part>`,
+      `<Part>${element('PartNumber', after + index + 1)}${element('Size', part.end - part.start)}${sums(part.checksums)}</Part>`,
   );
   return document(
     'GetObjectAttributesResponse',
@@ -255,7 +259,7 @@ export function objectAttributes(object: StoredObject, headers: Headers): string
         ? `<Checksum>${sums(object.checksums)}${element('ChecksumType', object.checksumType)}</Checksum>`
         : '') +
       (wanted.has('ObjectParts') && parts.length > 0
-        ? `<ObjectParts>${element('PartsCount', parts.length)}${element('IsTruncated', false)}${partXml.join('')}</ObjectParts>`
+        ? `<ObjectParts>${element('PartsCount', parts.length)}${element('IsTruncated', more)}${more ? element('NextPartNumberMarker', after + page.length) : ''}${partXml.join('')}</ObjectParts>`
         : '') +
       (wanted.has('StorageClass') ? element('StorageClass', object.storageClass) : '') +
       (wanted.has('ObjectSize') ? element('ObjectSize', object.content.size) : ''),
