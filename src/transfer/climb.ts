@@ -30,6 +30,12 @@ const WORTH_IT = 1.08;
 const SHRINK = 0.6;
 /** Of the connections: so many that are cut are the server's doing; a single one among many is the network's noise. */
 const CUTS = 1 / 16;
+/** Intervals until a smaller width shows: what is under way goes on. */
+const SETTLE = 3;
+/** Of the goodput: a step down that leaves less costs something. */
+const KEPT = 0.9;
+/** Intervals during which cuts are taken for the network's way. */
+const DEAF = 60;
 /** Milliseconds: of so many short requests, one would have been quicker than that if the server were near. */
 const FAR_MS = 12;
 const SAMPLE = 64;
@@ -44,6 +50,10 @@ export class Climb {
   #before: { rate: number; width: number } | undefined;
   #rest = 0;
   #pushedBack = false;
+  /** Goodput and width before the last step down for cut connections. */
+  #beforeCuts: { rate: number; width: number } | undefined;
+  #settle = 0;
+  #deaf = 0;
   readonly #short = { answered: 0, quickestMs: Infinity };
 
   constructor(options: ClimbOptions) {
@@ -76,15 +86,20 @@ export class Climb {
   /** Judges the last step and takes the next; answers the width from now on. */
   tick(interval: Interval): number {
     const { cuts = 0, pressed = false } = interval;
-    if (this.#pushedBack || cuts >= Math.max(1, this.#width * CUTS)) {
+    const rate = (interval.bytes + interval.requests * REQUEST_BYTES) / Math.max(1, interval.ms);
+    if (this.#deaf > 0) this.#deaf--;
+    if (this.#settle > 0) this.#settle--;
+    if (this.#pushedBack) {
       this.#pushedBack = false;
-      this.#set(Math.floor(this.#width * SHRINK));
-      this.#before = undefined;
-      this.#rest = REST;
+      this.#shrink();
+      return this.#width;
+    }
+    const listens = this.#deaf === 0 && this.#settle === 0;
+    if (listens && cuts >= Math.max(1, this.#width * CUTS)) {
+      this.#onCuts(rate);
       return this.#width;
     }
     if (!interval.saturated) return this.#width;
-    const rate = (interval.bytes + interval.requests * REQUEST_BYTES) / Math.max(1, interval.ms);
     if (this.#before && rate < this.#before.rate * WORTH_IT) {
       this.#set(this.#before.width);
       this.#before = undefined;
@@ -95,11 +110,32 @@ export class Climb {
       this.#rest--;
       return this.#width;
     }
+    this.#beforeCuts = undefined;
     if (this.#width < this.#options.most && !pressed) {
       this.#before = { rate, width: this.#width };
       this.#set(Math.ceil(this.#width * GROWTH));
     } else this.#before = undefined;
     return this.#width;
+  }
+
+  /** Fewer connections may be what the server wants; when fewer bring less and are cut all the same, it is not. */
+  #onCuts(rate: number): void {
+    const before = this.#beforeCuts;
+    if (before && rate < before.rate * KEPT) {
+      this.#set(before.width);
+      this.#beforeCuts = undefined;
+      this.#deaf = DEAF;
+      return;
+    }
+    this.#beforeCuts = { rate, width: this.#width };
+    this.#settle = SETTLE;
+    this.#shrink();
+  }
+
+  #shrink(): void {
+    this.#set(Math.floor(this.#width * SHRINK));
+    this.#before = undefined;
+    this.#rest = REST;
   }
 
   #set(width: number): void {

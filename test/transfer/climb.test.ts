@@ -100,6 +100,42 @@ describe('the climb', () => {
     assert.equal(tick(64, 4), 38);
   });
 
+  test('stays as wide as it must be where connections are cut whatever their number', () => {
+    const climb = new Climb({ start: 16, least: 1, most: 64 });
+    const seen = Array.from({ length: 60 }, () =>
+      climb.tick({
+        bytes: Math.min(400 * MB, climb.width * 100 * MB),
+        requests: 0,
+        ms: 500,
+        saturated: true,
+        cuts: 3,
+      }),
+    );
+    assert.ok(seen.filter((width) => width < 4).length <= 4, seen.join(' '));
+    assert.ok(
+      seen.slice(-40).every((width) => width >= 4),
+      seen.join(' '),
+    );
+  });
+
+  test('falls, and stays down, where connections beyond a number are cut', () => {
+    const climb = new Climb({ start: 16, least: 1, most: 64 });
+    const seen = Array.from({ length: 40 }, () =>
+      climb.tick({
+        bytes: Math.min(climb.width, 8) * MB,
+        requests: 0,
+        ms: 500,
+        saturated: true,
+        cuts: Math.max(0, climb.width - 8),
+      }),
+    );
+    assert.ok(
+      seen.slice(4, 14).every((width) => width <= 9),
+      seen.join(' '),
+    );
+    assert.ok(seen.filter((width) => width > 12).length <= 3, seen.join(' '));
+  });
+
   test('does not grow while the CPU or the disk has all it can do, and goes on once it has not', () => {
     const climb = new Climb({ start: 16, least: 1, most: 64 });
     const tick = (bytes: number, pressed: boolean): number =>
