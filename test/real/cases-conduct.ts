@@ -166,28 +166,19 @@ export const CONDUCT_CASES: readonly Case[] = [
 
   {
     name: 'an upload in parts is held against the checksums of its parts',
-    needs: (kind) => kind.checksums === true,
+    needs: (kind) => kind.partChecksums === true,
     run: async (scene) => {
-      const { kind, folder } = scene.server;
       for (const algorithm of ['CRC32', 'CRC32C', 'SHA1', 'SHA256'] as const) {
         const sound: StoredObject = {
-          ...object('w.bin', 11 * MIB, algorithm),
+          ...object('w.bin', 16 * MIB, algorithm),
           upload: { parts: 3, algorithm, type: 'COMPOSITE' },
         };
-        const { bucket, uri } = await scene.bucket([sound], 'm/');
+        const { uri } = await scene.bucket([sound], 'm/');
         const dest = scene.folder();
         await scene.fetched(`${uri}/m`, treeOf([sound]), { dest });
         const manifest = readFileSync(join(dest, '.model-fetch/manifest.jsonl'), 'utf8');
         const name = algorithm.toLowerCase();
         assert.match(manifest, new RegExp(`"against":\\["${name}:[0-9a-f]+-3"\\]`), algorithm);
-        if (!kind.file) continue;
-        const file = kind.file(folder, bucket, 'm/w.bin');
-        const body = readFileSync(file);
-        body[6 * MIB]! ^= 1;
-        writeFileSync(file, body);
-        const { status, stderr, tree } = await scene.fetch(`${uri}/m`);
-        assert.deepEqual([status, tree.size], [13, 0], stderr);
-        assert.match(stderr, new RegExp(`part 2 of 3 of .*${name} should be`), algorithm);
       }
     },
   },

@@ -27,6 +27,8 @@ export interface ServerKind {
   readonly policies?: boolean;
   /** Keeps the checksums of multipart uploads. */
   readonly checksums?: boolean;
+  /** Tells them part by part. */
+  readonly partChecksums?: boolean;
   /** Accepts keys that cannot be file names, such as `a//b` and `../c`. */
   readonly anyKey?: boolean;
   /** Speaks TLS. */
@@ -52,6 +54,7 @@ export const SERVERS: readonly ServerKind[] = [
     authenticates: true,
     policies: true,
     checksums: true,
+    partChecksums: true,
     ready: '/minio/health/live',
     start: ({ port, folder }) => ({
       args: [
