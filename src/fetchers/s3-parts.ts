@@ -5,7 +5,6 @@
 import {
   GetObjectAttributesCommand,
   HeadObjectCommand,
-  type GetObjectAttributesParts,
   type HeadObjectCommandOutput,
 } from '@aws-sdk/client-s3';
 import { ModelFetchError } from '../errors.ts';
@@ -38,7 +37,7 @@ export async function partsOf(
 ): Promise<Parts | undefined> {
   const algorithm = composite.slice(0, composite.indexOf(':')) as DigestAlgorithm;
   for (const ask of [byAttributes, byHeads]) {
-    const stated = await ask(access, address, facts, signal).catch(unlessRefused);
+    const stated = await ask(access, address, facts, signal, algorithm).catch(unlessRefused);
     const digests = stated && withEnds(stated, algorithm);
     if (digests?.at(-1)?.end === facts.size) return { digests, digest: composite };
   }
@@ -82,10 +81,10 @@ async function byAttributes(
     const answer = await access.send(attemptAt(address), signal, (client) =>
       client.send(command, { abortSignal: signal }),
     );
-    const page: GetObjectAttributesParts = answer.ObjectParts ?? {};
+    const { Parts = [], IsTruncated, NextPartNumberMarker } = answer.ObjectParts ?? {};
     if (quoted(answer.ETag ?? '') !== facts.etag) return undefined;
-    for (const part of page.Parts ?? []) stated.push({ size: part.Size, checksums: part });
-    marker = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
+    for (const part of Parts) stated.push({ size: part.Size, checksums: part });
+    marker = IsTruncated === true && Parts.length > 0 ? NextPartNumberMarker : undefined;
   } while (marker !== undefined && stated.length < MOST_PARTS);
   return stated;
 }
@@ -96,6 +95,7 @@ async function byHeads(
   address: S3Address,
   facts: ObjectFacts,
   signal: AbortSignal,
+  algorithm: DigestAlgorithm,
 ): Promise<StatedPart[] | undefined> {
   const head = async (number: number): Promise<HeadObjectCommandOutput> => {
     const command = new HeadObjectCommand({
@@ -109,7 +109,7 @@ async function byHeads(
   };
   const first = await head(1);
   const count = first.PartsCount ?? 0;
-  if (count < 1 || count > MOST_PARTS) return undefined;
+  if (count < 1 || count > MOST_PARTS || !digestOfPart(first, algorithm)) return undefined;
   const heads = [first];
   let next = 2;
   const lane = async (): Promise<void> => {

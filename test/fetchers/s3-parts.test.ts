@@ -125,6 +125,7 @@ describe('the parts of an S3 object', () => {
     await using server = await startS3();
     const stated = { crc32: 'AAAAAA==-3' };
     assert.equal((await located(server, { parts: 5 * MIB, stated })).parts, undefined);
+    assert.deepEqual(asked(server), ['HEAD', 'attributes', 'HEAD 1']);
   });
 
   test('of an object that has no composite are not asked for', async () => {
