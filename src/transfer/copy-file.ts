@@ -1,85 +1,100 @@
 /**
- * The bytes of one local file into another, and their CRC. Reading and summing cost as much as writing, and the kernel lets
- * only one thread write to a file at a time: so a second thread nearly halves the time, and a third would gain nothing.
+ * The bytes of one local file into another, and their CRC. One thread reads and writes: the kernel lets only one at a time
+ * write to a file, and a second one that waits for its turn spins. What can be done beside it is the summing.
  */
-import { once } from 'node:events';
+import { readSync } from 'node:fs';
 import { isLocal } from '../file-systems.ts';
-import { startThread } from '../start-thread.ts';
-import { combineCrc } from '../verify/crc.ts';
-import { copySegments, stopCopying, type Copying, type Segment } from './copy-segments.ts';
-import type { CopyAnswer } from './copy-worker.ts';
-import { fromData } from './error-data.ts';
+import { createCrcKernel, type CrcKernel } from '../verify/crc-kernel.ts';
+import { writeAt } from './part-file.ts';
+import { followCopy } from './sum-copy.ts';
+
+/** The descriptors stay the caller's, who closes them when the copy has ended, in whichever way. */
+export interface Copying {
+  readonly source: number;
+  /** Open for reading too. */
+  readonly target: number;
+  /** Of the target, for messages. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What was copied: less than `size` where the source ends too soon. */
+export interface Copied {
+  readonly bytes: number;
+  readonly crc32: bigint;
+}
 
 /** Bytes from which starting a thread pays. */
 const WORTH_A_THREAD = 128 * 1024 * 1024;
+/** Bytes: written in larger pieces, they cost a virtual machine several times the CPU (see `unpack/file-writer.ts`). */
+const PIECE = 256 * 1024;
+/** Pieces after which signals and other files get their turn. */
+const TURN = 64;
 
-/** Large files are copied one after another: each by all there is. */
+/** Large files are copied one after another: there is one memory bus. */
 let large: Promise<unknown> = Promise.resolve();
+let kernel: CrcKernel | undefined;
 
 /**
  * Copies `size` bytes between the descriptors; answers how many there were and their CRC-32. With `threads`, a large file is
- * copied by two, unless `path` lies on a volume of another machine: some take bytes in order only.
+ * summed by another one as it lies in the target, unless that is on a volume of another machine, where reading costs.
  */
 export async function copyBytes(
-  file: Omit<Copying, 'next'>,
+  copying: Copying,
   threads: boolean,
   signal: AbortSignal,
-): Promise<{ bytes: number; crc32: bigint }> {
-  if (!threads || file.size < WORTH_A_THREAD || !(await isLocal(file.path)))
-    return whole(await copyAlone({ ...file, next: new Int32Array(1) }, signal));
-  const turn = large.then(async () => copyTogether(file, signal));
-  large = turn.catch(() => undefined);
-  return whole(await turn);
-}
-
-async function copyAlone(copying: Copying, signal: AbortSignal): Promise<Segment[]> {
-  const segments: Segment[] = [];
+): Promise<Copied> {
   signal.throwIfAborted();
-  for (const segment of copySegments(copying)) {
-    segments.push(segment);
-    signal.throwIfAborted();
-    // Signals and other files get their turn, but not after each of many small files.
-    if (segment.start + segment.bytes < copying.size) await new Promise(setImmediate);
-  }
-  return segments;
+  if (!threads || copying.size < WORTH_A_THREAD || !(await isLocal(copying.path)))
+    return copyAndSum(copying, signal);
+  const turn = large.then(async () => copyBesideSum(copying, signal));
+  large = turn.catch(() => undefined);
+  return turn;
 }
 
-async function copyTogether(file: Omit<Copying, 'next'>, signal: AbortSignal): Promise<Segment[]> {
-  const copying = { ...file, next: new Int32Array(new SharedArrayBuffer(4)) };
-  const other = copyOnThread(copying);
-  // Neither is left alone with the descriptors, whatever becomes of the other.
-  const [here, there] = await Promise.allSettled(
-    [copyAlone(copying, signal), other].map(async (copied) => {
-      try {
-        return await copied;
-      } catch (error) {
-        stopCopying(copying);
-        throw error;
-      }
-    }),
-  );
-  if (here!.status === 'rejected') throw here!.reason;
-  if (there!.status === 'rejected') throw there!.reason;
-  return [...here!.value, ...there!.value];
-}
-
-async function copyOnThread(copying: Copying): Promise<readonly Segment[]> {
-  const thread = startThread(import.meta.url, 'copy-worker', {
-    name: 'model-fetch copy',
-    workerData: copying,
-    resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
-  });
-  const [answer] = (await once(thread, 'message')) as [CopyAnswer];
-  if ('error' in answer) throw fromData(answer.error);
-  return answer.segments;
-}
-
-function whole(segments: readonly Segment[]): { bytes: number; crc32: bigint } {
-  let bytes = 0;
+async function copyAndSum(copying: Copying, signal: AbortSignal): Promise<Copied> {
   let crc32 = 0n;
-  for (const segment of segments.toSorted((a, b) => a.start - b.start)) {
-    bytes += segment.bytes;
-    crc32 = combineCrc('crc32', crc32, segment.crc32, segment.bytes);
-  }
+  const bytes = await copy(copying, signal, (piece, { update }) => {
+    crc32 = update('crc32', crc32, piece);
+  });
   return { bytes, crc32 };
+}
+
+async function copyBesideSum(copying: Copying, signal: AbortSignal): Promise<Copied> {
+  const follower = followCopy(copying.target);
+  let written = 0;
+  try {
+    const bytes = await copy(copying, signal, (piece) => {
+      follower.reached((written += piece.length));
+    });
+    return { bytes, crc32: await follower.sum() };
+  } finally {
+    // The descriptor is the thread's too until then.
+    await follower.idle();
+  }
+}
+
+/** Calls `copied` with every piece once it is written; it may look at it until it returns. */
+async function copy(
+  { source, target, path, size }: Copying,
+  signal: AbortSignal,
+  copied: (piece: Uint8Array, kernel: CrcKernel) => void,
+): Promise<number> {
+  kernel ??= createCrcKernel(PIECE);
+  const { room } = kernel;
+  let at = 0;
+  for (let pieces = 1; at < size; pieces++) {
+    // Where a CRC is computed without another copy. Nobody else has it in between: there is no pause within a piece.
+    const got = readSync(source, room, 0, Math.min(PIECE, size - at), at);
+    if (got === 0) break;
+    const piece = room.subarray(0, got);
+    writeAt(target, path, piece, at);
+    copied(piece, kernel);
+    at += got;
+    if (pieces % TURN > 0 || at === size) continue;
+    await new Promise(setImmediate);
+    signal.throwIfAborted();
+  }
+  return at;
 }

@@ -1,4 +1,4 @@
-/** A large file is copied by two threads, and its sum is that of what was written. */
+/** a large file is summed by another thread, and its sum is that of what was written. */
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
