@@ -12,7 +12,7 @@ export interface Widths {
 
 const MIB = 2 ** 20;
 const FIRST_REQUESTS = 16;
-const MOST_REQUESTS = 64;
+const MOST_REQUESTS = 128;
 /** Fewer do not hide the time to the first byte. */
 const LEAST_REQUESTS = 4;
 /** Each moves 1 to 2 GB/s. */

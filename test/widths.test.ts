@@ -6,14 +6,14 @@ const MIB = 2 ** 20;
 
 suite('the widths of a run', () => {
   const table: readonly (readonly [cores: number, memory: number | undefined, Widths])[] = [
-    [8, undefined, { first: 16, most: 64, threads: 4, ahead: 8 }],
-    [3, undefined, { first: 16, most: 64, threads: 3, ahead: 8 }],
-    [2, undefined, { first: 16, most: 64, threads: 2, ahead: 8 }],
-    [1.9, undefined, { first: 16, most: 64, threads: 0, ahead: 8 }],
-    [1, undefined, { first: 16, most: 64, threads: 0, ahead: 8 }],
-    [0.1, undefined, { first: 16, most: 64, threads: 0, ahead: 8 }],
-    [8, 1024 * MIB, { first: 16, most: 64, threads: 4, ahead: 8 }],
-    [8, 256 * MIB, { first: 16, most: 64, threads: 4, ahead: 8 }],
+    [8, undefined, { first: 16, most: 128, threads: 4, ahead: 8 }],
+    [3, undefined, { first: 16, most: 128, threads: 3, ahead: 8 }],
+    [2, undefined, { first: 16, most: 128, threads: 2, ahead: 8 }],
+    [1.9, undefined, { first: 16, most: 128, threads: 0, ahead: 8 }],
+    [1, undefined, { first: 16, most: 128, threads: 0, ahead: 8 }],
+    [0.1, undefined, { first: 16, most: 128, threads: 0, ahead: 8 }],
+    [8, 1024 * MIB, { first: 16, most: 128, threads: 4, ahead: 8 }],
+    [8, 256 * MIB, { first: 16, most: 98, threads: 4, ahead: 8 }],
     [8, 128 * MIB, { first: 16, most: 34, threads: 1, ahead: 4 }],
     [8, 100 * MIB, { first: 16, most: 20, threads: 0, ahead: 2 }],
     [1, 80 * MIB, { first: 10, most: 10, threads: 0, ahead: 2 }],

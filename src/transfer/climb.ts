@@ -39,7 +39,7 @@ const DEAF = 60;
 /** Milliseconds: of so many short requests, one would have been quicker than that if the server were near. */
 const FAR_MS = 12;
 const SAMPLE = 64;
-const LEAP = 4;
+const LEAP = 8;
 /** Intervals to stay after a step that gained nothing, before trying again: links and stores change. */
 const REST = 10;
 
