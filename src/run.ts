@@ -13,7 +13,7 @@ import { Climb } from './transfer/climb.ts';
 import { Slots } from './transfer/slots.ts';
 import { steer } from './transfer/steering.ts';
 import { createThreads, type Threads } from './transfer/threads.ts';
-import { createHashThread } from './verify/hash-thread.ts';
+import { createHashThread, type HashThread } from './verify/hash-thread.ts';
 import { widths } from './widths.ts';
 
 /** How many resolvers may point at each other. */
@@ -56,7 +56,7 @@ export function openRun(options: FetchOptions): Run {
   const slots = new Slots(start);
   const hashing = createHashThread();
   const climb = new Climb({ start, least: settings.concurrency ?? 1, most });
-  const threads = threadsFor(settings, room.threads);
+  const threads = threadsFor(settings, room.threads, hashing);
   const steering = steer({ slots, climb, machine, threads, report: settings.report });
   const rate = settings.limitRate === undefined ? undefined : new RateLimit(settings.limitRate);
   const client: HttpClient = {
@@ -118,9 +118,11 @@ export function openRun(options: FetchOptions): Run {
 }
 
 /** Under a rate limit there are none: all bytes pass one place that holds them back. */
-function threadsFor(settings: Settings, most: number): Threads | undefined {
+function threadsFor(settings: Settings, most: number, hashing: HashThread): Threads | undefined {
   if (most === 0 || settings.limitRate !== undefined) return undefined;
-  return createThreads(most, { env: settings.env, policy: settings.netPolicy });
+  // Hashing is what a download waits for in the end: it gets one of the cores.
+  const beside = (): number => Math.max(1, most - (hashing.used ? 1 : 0));
+  return createThreads(beside, { env: settings.env, policy: settings.netPolicy });
 }
 
 /** Node's timers hold 31 bits, 24.8 days; with more they go off at once. */

@@ -61,9 +61,9 @@ interface Pending {
   readonly toFile: boolean;
 }
 
-/** Up to `most` threads, whose networks are made from `network`. None is started before the first errand. */
+/** Up to `most()` threads, which may change, with networks made from `network`. None is started before the first errand. */
 export function createThreads(
-  most: number,
+  most: () => number,
   network: Pick<NetworkOptions, 'env' | 'policy'>,
 ): Threads {
   const threads: Thread[] = [];
@@ -100,14 +100,14 @@ export function createThreads(
     const able = ready.length > 0 ? ready : threads;
     const idlest = able.toSorted((a, b) => a.errands.size - b.errands.size)[0] ?? start();
     const allAreReady = ready.length === threads.length;
-    if (idlest.errands.size >= BUSY && allAreReady && threads.length < most) start();
+    if (idlest.errands.size >= BUSY && allAreReady && threads.length < most()) start();
     return idlest;
   };
 
   return {
     worth: (bytes) => {
       asked++;
-      if (broken || most === 0) return false;
+      if (broken) return false;
       if (threads.length === 0 && (bytes >= LARGE || asked > SMALL)) start();
       if (threads.some(({ ready }) => ready)) return true;
       return bytes >= LARGE && meanwhile++ >= MEANWHILE;

@@ -18,6 +18,8 @@ export interface FileHash {
 }
 
 export interface HashThread {
+  /** Whether it has been given a file: then it wants a core of its own. */
+  readonly used: boolean;
   /** `algorithms` of the file behind `fd`. */
   file(fd: number, algorithms: readonly DigestAlgorithm[]): FileHash;
   close(): Promise<void>;
@@ -52,6 +54,9 @@ export function createHashThread(): HashThread {
       worker.postMessage(message);
     });
   return {
+    get used() {
+      return files > 0;
+    },
     file: (fd, algorithms) => {
       const file = files++;
       let last: Promise<unknown> = Promise.resolve();

@@ -22,7 +22,8 @@ export interface HashAnswer {
 }
 
 const files = new Map<number, ReadonlyMap<string, Hash>>();
-const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+/** Small enough to be hashed from the processor's own cache. */
+const buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
 function answer(ask: HashAsk): HashAnswer {
   if (ask.type === 'finish') {

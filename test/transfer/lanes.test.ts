@@ -38,7 +38,7 @@ interface Options {
 const LANES = ['fast', 'slow', 'threaded'] as const;
 
 /** One pool for all: its connections end with their servers. */
-const threads = createThreads(1, { env: {}, policy: 'default' });
+const threads = createThreads(() => 1, { env: {}, policy: 'default' });
 after(() => threads.close());
 
 /** The fast lane on a thread, seen as a lane: the body goes to shared memory, and from there to the sink. */

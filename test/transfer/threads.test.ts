@@ -50,7 +50,7 @@ async function serve(
 }
 
 function threads(t: TestContext, most = 2): Threads {
-  const made = createThreads(most, { env: {}, policy: 'default' });
+  const made = createThreads(() => most, { env: {}, policy: 'default' });
   t.after(() => made.close());
   return made;
 }
@@ -183,7 +183,7 @@ describe('errands on threads', () => {
     const source = new URL('../../src/transfer/threads.ts', import.meta.url).href;
     const script = `
       import { createThreads } from ${JSON.stringify(source)};
-      const pool = createThreads(1, { env: {}, policy: 'default' });
+      const pool = createThreads(() => 1, { env: {}, policy: 'default' });
       const bytes = new SharedArrayBuffer(${String(BODY.length)});
       const errand = { location: ${JSON.stringify(location)}, stallMs: 5000, place: { kind: 'memory', bytes }, at: 0, crcs: [] };
       const watch = { signal: new AbortController().signal, onBytes() {} };
