@@ -10,7 +10,8 @@ import { readLines, Spool } from './spool.ts';
 interface Leftover {
   readonly path: string;
   done?: { readonly crc: Digest; readonly against: readonly Digest[] };
-  readonly ranges: (ByteRange & { readonly crc: Digest })[];
+  /** By their starts: what is noted last of a range reaches furthest. */
+  readonly ranges: Map<number, ByteRange & { readonly crc: Digest }>;
 }
 
 type JournalLine =
@@ -176,9 +177,12 @@ async function readJournal(dir: string, leftovers: Map<string, Leftover>): Promi
         // A later run took it over: its journal tells the rest.
         if (leftover?.path !== line.path && !existsSync(line.path)) return;
         if (leftover?.path !== line.path)
-          leftovers.set(line.key, (leftover = { path: line.path, ranges: [] }));
+          leftovers.set(line.key, (leftover = { path: line.path, ranges: new Map() }));
         if ('done' in line) leftover.done = line.done;
-        else leftover.ranges.push({ start: line.range[0], end: line.range[1], crc: line.crc });
+        else {
+          const [start, end] = line.range;
+          leftover.ranges.set(start, { start, end, crc: line.crc });
+        }
       },
       () => undefined,
     );

@@ -52,13 +52,13 @@ export async function bring(
       return reportVerified(transfer, entry, resumed);
     }
   }
-  if (leftover && (leftover.done !== undefined || leftover.ranges.length === 0))
+  if (leftover && (leftover.done !== undefined || leftover.ranges.size === 0))
     rmSync(to, { force: true });
   const journal =
     key === undefined
       ? undefined
       : {
-          done: leftover?.done ? [] : (leftover?.ranges ?? []),
+          done: leftover?.done ? [] : [...(leftover?.ranges.values() ?? [])],
           note: (range: { start: number; end: number }, crc: Digest) => {
             staging.noteRange(key, to, range, crc);
           },

@@ -132,6 +132,7 @@ async function sendOut(
       onBytes: (bytes) => {
         counted(transfer, source, request, bytes);
       },
+      ...(errand.reached && { onMark: errand.reached }),
     },
   );
   begins(request, from, (end) => running.shorten(end - from));

@@ -78,11 +78,13 @@ async function byRanges(
     const stretches = new Stretches(ranges, () => !transfer.slots.saturated);
     const lane = async (): Promise<void> => {
       for (let next = await stretches.next(); next; next = await stretches.next()) {
-        const crcs = await oneRange(transfer, source, file, next, digester.crcs);
+        const { start } = next;
+        const note: Note = (end, crcs) =>
+          journal?.note({ start, end }, crcDigest(digester.crcs[0], crcs.get(digester.crcs[0])!));
+        const crcs = await oneRange(transfer, source, file, next, digester.crcs, note);
         stretches.done(next);
-        const { start, end } = next;
-        digester.add({ start, end, crcs });
-        journal?.note({ start, end }, crcDigest(digester.crcs[0], crcs.get(digester.crcs[0])!));
+        digester.add({ start, end: next.end, crcs });
+        note(next.end, crcs);
         file.writeBack();
       }
     };
@@ -104,33 +106,60 @@ async function byRanges(
   }
 }
 
+/** What lies in the file from the start of a range up to `end`, for a run that finds this one interrupted. */
+type Note = (end: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>) => void;
+
+/** Bytes after which what there is of a range is noted: what a killed run loses of each. */
+const NOTED_EVERY = 2 * 1024 * 1024;
+
 async function oneRange(
   transfer: Transfer,
   source: Source,
   file: PartFile,
   range: Stretch,
   algorithms: Iterable<CrcAlgorithm>,
+  note: Note,
 ): Promise<ReadonlyMap<CrcAlgorithm, bigint>> {
   const line = new CrcLine(algorithms);
   let at = range.start;
-  await read(transfer, source, {
-    range,
-    sink: (chunk) => {
-      file.write(chunk, at);
-      line.update(chunk);
-      at += chunk.length;
-    },
-    errand: {
-      place: { kind: 'file', fd: file.fd, path: file.path },
-      at: range.start,
-      crcs: [...algorithms],
-      took: (bytes, crcs) => {
-        line.append(bytes, crcs);
-        at += bytes;
+  let noted = range.start;
+  const noteFrom = (
+    end: number,
+    least: number,
+    crcs: () => ReturnType<CrcLine['values']>,
+  ): void => {
+    if (end - noted < least) return;
+    noted = end;
+    note(end, crcs());
+  };
+  const soFar = (): ReturnType<CrcLine['values']> => line.values();
+  try {
+    await read(transfer, source, {
+      range,
+      sink: (chunk) => {
+        file.write(chunk, at);
+        line.update(chunk);
+        at += chunk.length;
+        noteFrom(at, NOTED_EVERY, soFar);
       },
-    },
-  });
-  return line.values();
+      errand: {
+        place: { kind: 'file', fd: file.fd, path: file.path },
+        at: range.start,
+        crcs: [...algorithms],
+        took: (bytes, crcs) => {
+          line.append(bytes, crcs);
+          at += bytes;
+        },
+        reached: (bytes, crcs) => {
+          noteFrom(at + bytes, NOTED_EVERY, () => line.valuesWith(bytes, crcs));
+        },
+      },
+    });
+  } catch (error) {
+    noteFrom(at, 1, soFar);
+    throw error;
+  }
+  return soFar();
 }
 
 /** What the journal says is done, as far as the bytes on disk bear it out: nothing was fsynced, so nothing is believed. */

@@ -13,10 +13,17 @@ export type ToThread =
   | { readonly type: 'shorten'; readonly id: number; readonly most: number }
   | { readonly type: 'stop'; readonly id: number };
 
+/** Bytes that are in place since the last count, and the CRCs of all that the errand has so far, where they are worth a note. */
+export type Count = readonly [
+  id: number,
+  bytes: number,
+  crcs: ReadonlyMap<CrcAlgorithm, bigint> | undefined,
+];
+
 export type FromThread =
   | {
       readonly type: 'bytes';
-      readonly counts: readonly (readonly [id: number, bytes: number])[];
+      readonly counts: readonly Count[];
       /** Milliseconds that the thread has spent in writes so far. */
       readonly writingMs: number;
     }
@@ -69,7 +76,11 @@ function tellCounts(): void {
   clearTimeout(counting);
   counting = undefined;
   counted = performance.now();
-  tell({ type: 'bytes', counts: [...counts], writingMs: writingMs() });
+  tell({
+    type: 'bytes',
+    counts: [...counts].map(([id, bytes]) => [id, bytes, running.get(id)?.leash.crcs?.()]),
+    writingMs: writingMs(),
+  });
   counts.clear();
 }
 

@@ -55,6 +55,8 @@ export class Leash {
   readonly signal: AbortSignal;
   /** In place. */
   bytes = 0;
+  /** Of the bytes in place, where an interrupted run may count on them: not in memory, nor in a file that goes when it fails. */
+  crcs: (() => ReadonlyMap<CrcAlgorithm, bigint>) | undefined;
   #most = Infinity;
   readonly #onBytes: (count: number) => void;
 
@@ -94,6 +96,7 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
   const { location, range, size, stallMs, place } = errand;
   const digester = place.kind === 'memory' ? undefined : rangeDigester(errand.crcs);
   const spot = open(place, errand.at);
+  if (digester && place.kind === 'file') leash.crcs = () => digester.values();
   let head: Head | undefined;
   const outcome = (more: Pick<Outcome, 'mark' | 'error'> = {}): Outcome => ({
     bytes: leash.bytes,

@@ -61,6 +61,8 @@ export interface SentOut {
     crcs: ReadonlyMap<CrcAlgorithm, bigint>,
     mark: FileMark | undefined,
   ) => void;
+  /** So many bytes since the last `took` lie in the place already; `took` will tell of them too. */
+  readonly reached?: (bytes: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>) => void;
 }
 
 const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);

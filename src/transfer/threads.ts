@@ -6,6 +6,7 @@ import type { Worker } from 'node:worker_threads';
 import { ModelFetchError } from '../errors.ts';
 import type { NetworkOptions } from '../net/create-connector.ts';
 import { startThread } from '../start-thread.ts';
+import type { CrcAlgorithm } from '../verify/crc.ts';
 import type { Errand, Outcome } from './errand.ts';
 import type { FromThread, ToThread } from './errand-worker.ts';
 import { fromData } from './error-data.ts';
@@ -33,6 +34,8 @@ export interface Watch {
   readonly signal: AbortSignal;
   /** Told of bytes some time after they are in place. Negative: of these, some are not. */
   readonly onBytes: (count: number) => void;
+  /** So many bytes of the errand lie in a file for good, and these are their CRCs. Told now and then. */
+  readonly onMark?: (bytes: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>) => void;
 }
 
 /** An errand under way. */
@@ -181,11 +184,12 @@ function writesToFile({ errands }: Thread): boolean {
 function receive(thread: Thread, message: FromThread): void {
   if (message.type === 'bytes') {
     thread.writingMs = message.writingMs;
-    for (const [id, bytes] of message.counts) {
+    for (const [id, bytes, crcs] of message.counts) {
       const pending = thread.errands.get(id);
       if (!pending) continue;
       pending.counted += bytes;
       pending.watch.onBytes(bytes);
+      if (crcs) pending.watch.onMark?.(pending.counted, crcs);
     }
     return;
   }

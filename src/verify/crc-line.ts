@@ -24,6 +24,15 @@ export class CrcLine {
     this.#join(bytes, crcs);
   }
 
+  /** What `values` would be with another `bytes` appended. */
+  valuesWith(
+    bytes: number,
+    crcs: ReadonlyMap<CrcAlgorithm, bigint>,
+  ): ReadonlyMap<CrcAlgorithm, bigint> {
+    this.#fold();
+    return joined(this.#before, bytes, crcs);
+  }
+
   /** The CRCs of all bytes so far. */
   values(): ReadonlyMap<CrcAlgorithm, bigint> {
     this.#fold();
@@ -46,11 +55,17 @@ export class CrcLine {
   }
 
   #join(bytes: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>): void {
-    const before = this.#before;
-    this.#before = before
-      ? new Map(
-          [...before].map(([name, crc]) => [name, combineCrc(name, crc, crcs.get(name)!, bytes)]),
-        )
-      : crcs;
+    this.#before = joined(this.#before, bytes, crcs);
   }
+}
+
+function joined(
+  before: ReadonlyMap<CrcAlgorithm, bigint> | undefined,
+  bytes: number,
+  crcs: ReadonlyMap<CrcAlgorithm, bigint>,
+): ReadonlyMap<CrcAlgorithm, bigint> {
+  if (!before) return crcs;
+  return new Map(
+    [...before].map(([name, crc]) => [name, combineCrc(name, crc, crcs.get(name)!, bytes)]),
+  );
 }

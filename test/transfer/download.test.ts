@@ -152,10 +152,12 @@ describe('an interruption', () => {
     const files = { big: large(24 * MIB), little: 'x' };
     scene.model('m', files);
     scene.trouble = ({ key, headers }) =>
-      key === 'm/big' && startOf(headers['range'])! >= 16 * MIB ? { stallAfter: MIB } : undefined;
+      key === 'm/big' && startOf(headers['range'])! >= 16 * MIB
+        ? { stallAfter: 3 * MIB }
+        : undefined;
     const controller = new AbortController();
     const fetching = scene.fetch('m', { signal: controller.signal });
-    await until(() => journalLines(scene.dest) >= 3);
+    await until(() => journalledBytes(scene.dest) >= 18 * MIB);
     const asked = performance.now();
     controller.abort(new Error('SIGTERM'));
     const error = await fails(fetching, 'ABORTED');
@@ -167,10 +169,11 @@ describe('an interruption', () => {
     scene.gets();
     await scene.fetch('m');
     assert.deepEqual(treeOf(scene.dest), treeFrom(files));
-    assert.deepEqual(
-      scene.gets().map(({ headers }) => headers['range']),
-      [`bytes=${String(16 * MIB)}-${String(24 * MIB - 1)}`],
-    );
+    // Of the range that was cut short, what had come counts too.
+    const [rest, ...others] = scene.gets();
+    assert.deepEqual(others, []);
+    const from = startOf(rest!.headers['range'])!;
+    assert.ok(from >= 18 * MIB && from <= 19 * MIB, `from ${String(from)}`);
   });
 
   test('is resumed by the CRC that the source vouches for', async (t) => {
@@ -181,14 +184,14 @@ describe('an interruption', () => {
       startOf(headers['range']) === 16 * MIB ? { stallAfter: MIB } : undefined;
     const controller = new AbortController();
     const fetching = scene.fetch('m', { signal: controller.signal });
-    await until(() => journalLines(scene.dest) >= 2);
+    await until(() => journalledBytes(scene.dest) >= 16 * MIB);
     controller.abort(new Error('SIGTERM'));
     await fails(fetching, 'ABORTED');
     scene.trouble = undefined;
     scene.gets();
     const result = await scene.fetch('m');
     assert.deepEqual(result.verified, { crc64nvme: 1 });
-    assert.equal(result.fetchedBytes, 8 * MIB);
+    assert.ok(result.fetchedBytes >= 7 * MIB && result.fetchedBytes <= 8 * MIB);
     assert.deepEqual(treeOf(scene.dest), treeFrom({ big }));
   });
 
@@ -244,6 +247,27 @@ describe('a killed run', () => {
     assert.deepEqual(treeOf(scene.dest), treeFrom({ big: bytes }));
     onlyManifestRemains(scene.dest);
   });
+
+  for (const cores of ['one', 'more'])
+    test(`loses little of the ranges that were not complete, on ${cores} core(s)`, async (t) => {
+      const scene = await s3Scene(t);
+      const bytes = large(SIZE);
+      scene.s3.put('models', 'm/big', bytes, { checksums: ['crc64nvme'] });
+      scene.trouble = ({ headers }) =>
+        headers['range'] === undefined ? undefined : { stallAfter: 5 * MIB };
+      // A limit that does not bind, under which all bytes go by the main thread.
+      const one = { limitRate: 2 ** 40 };
+      const child = start(t, scene, { concurrency: 16, ...(cores === 'one' && one) });
+      await until(() => journalledBytes(scene.dest) >= (SIZE / 8) * 4);
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.on('close', resolve));
+      scene.trouble = undefined;
+      const { fetchedBytes, verified } = await scene.fetch('m');
+      assert.ok(fetchedBytes <= (SIZE / 8) * 4, `${String(fetchedBytes)} bytes fetched again`);
+      assert.deepEqual(verified, { crc64nvme: 1 });
+      assert.deepEqual(treeOf(scene.dest), treeFrom({ big: bytes }));
+      onlyManifestRemains(scene.dest);
+    });
 
   test('leaves bytes that are checked before they are believed', async (t) => {
     const scene = await s3Scene(t);
@@ -401,15 +425,18 @@ function journalLines(dest: string): number {
   return Math.max(0, ...journals(dest).map((lines) => lines.length));
 }
 
-/** Bytes that the journal that says most says are in place: slow ranges may have been shared, so lines do not tell. */
+/** Bytes that the journal that says most says are in place. Of lines with one start, the last one counts. */
 function journalledBytes(dest: string): number {
-  const bytes = (line: string): number => {
-    const { range } = JSON.parse(line) as { range?: [number, number] };
-    return range ? range[1] - range[0] : 0;
-  };
   return Math.max(
     0,
-    ...journals(dest).map((lines) => lines.reduce((sum, line) => sum + bytes(line), 0)),
+    ...journals(dest).map((lines) => {
+      const ends = new Map<number, number>();
+      for (const line of lines) {
+        const { range } = JSON.parse(line) as { range?: [number, number] };
+        if (range) ends.set(...range);
+      }
+      return [...ends].reduce((sum, [start, end]) => sum + end - start, 0);
+    }),
   );
 }
 
