@@ -1,5 +1,5 @@
 /** A server that says exactly the bytes a test wants, for answers no HTTP library would send. */
-import { createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 
@@ -59,6 +59,48 @@ export async function startRaw(
     open,
     [Symbol.asyncDispose]: async () => {
       for (const socket of open) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** handshake_failure, fatal (RFC 8446 section 6), as a record that is not encrypted. */
+const ALERT = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28]);
+
+/** In front of a server with TLS: an alert of somebody else's instead of its handshake (0), or after the first request (1). */
+export async function startAlerting(
+  behind: RawServer,
+  requests: 0 | 1,
+): Promise<Pick<RawServer, 'url'> & AsyncDisposable> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    if (requests === 0) {
+      socket.once('data', () => socket.end(ALERT));
+      return;
+    }
+    const inner = connect(Number(new URL(behind.url).port), '127.0.0.1');
+    inner.on('error', () => undefined);
+    socket.pipe(inner).pipe(socket, { end: false });
+    const timer = setInterval(() => {
+      if (behind.requests.length < requests) return;
+      clearInterval(timer);
+      setTimeout(() => {
+        inner.destroy();
+        socket.end(ALERT);
+      }, 50);
+    }, 10);
+    socket.on('close', () => {
+      clearInterval(timer);
+      inner.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `https://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };

@@ -9,7 +9,7 @@ import { createFastLane } from '../../src/transfer/fast-lane.ts';
 import { NotForFastLane, Refusal, type Head, type Lane } from '../../src/transfer/lane.ts';
 import { createThreads } from '../../src/transfer/threads.ts';
 import { certificatePath, serverCertificate } from '../support/certs.ts';
-import { startRaw, type RawRequest } from '../servers/raw.ts';
+import { startAlerting, startRaw, type RawRequest } from '../servers/raw.ts';
 import type { Socket } from 'node:net';
 
 const BODY = Buffer.from(Array.from({ length: 1000 }, (_, i) => (i * 7) % 251));
@@ -32,7 +32,11 @@ interface Options {
   location?: Partial<HttpLocation>;
   sink?: (chunk: Uint8Array) => void | Promise<void>;
   repeat?: number;
+  /** Milliseconds between repetitions. */
+  pauseMs?: number;
   secure?: boolean;
+  /** A fatal alert comes in the clear: instead of the handshake (0), or this many requests and a moment later. */
+  alertAfter?: 0 | 1;
 }
 
 const LANES = ['fast', 'slow', 'threaded'] as const;
@@ -77,6 +81,8 @@ async function exchange(
   options: Options = {},
 ): Promise<Outcome & { requests: RawRequest[]; openAfter: number }> {
   await using server = await startRaw(script, options.secure ? serverCertificate() : undefined);
+  await using alerting =
+    options.alertAfter === undefined ? undefined : await startAlerting(server, options.alertAfter);
   const network = createNetwork({ env: {}, policy: 'default' });
   const fast = createFastLane({ network });
   const lane: Lane = {
@@ -93,7 +99,7 @@ async function exchange(
         outcome.head = await lane({
           location: {
             kind: 'http',
-            url: `${server.url}/model`,
+            url: `${(alerting ?? server).url}/model`,
             headers: {},
             pin: { response: { etag: '"v1"' } },
             ...(options.secure && { transport: { ca: certificatePath('ca') } }),
@@ -113,6 +119,8 @@ async function exchange(
         outcome.error = error;
       }
       outcome.bytes = Buffer.concat(parts);
+      if (options.pauseMs !== undefined)
+        await new Promise((resolve) => setTimeout(resolve, options.pauseMs));
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
     return { ...outcome, requests: server.requests, openAfter: server.open.size };
@@ -322,6 +330,16 @@ for (const lane of LANES) {
       assert.equal(error.head.status, 403);
       assert.equal(error.head.headers['x-why'], 'a');
       assert.equal(error.body, 'denied');
+      const beyond = await exchange(
+        lane,
+        (_, s) =>
+          void s.write(
+            'HTTP/1.1 416 Range Not Satisfiable\r\ncontent-range: bytes */50\r\ncontent-length: 0\r\n\r\n',
+          ),
+        { range: RANGE },
+      );
+      assert.ok(beyond.error instanceof Refusal);
+      assert.equal(beyond.error.head.status, 416);
     });
 
     test('does not follow redirects', async () => {
@@ -345,6 +363,40 @@ for (const lane of LANES) {
       );
       // Bytes after the body belong to no answer: the fast lane sees them, an HTTP parser may have stopped reading.
       if (lane === 'fast') assert.equal(code(error), 'BAD_RESPONSE');
+    });
+
+    test('drops a connection on which bytes come that nobody asked for', async () => {
+      const forged = Buffer.concat([Buffer.from(PARTIAL), Buffer.alloc(PART.length, 'x')]);
+      const sockets = new Set<Socket>();
+      const { bytes, error } = await exchange(
+        lane,
+        (request, s) => {
+          sockets.add(s);
+          s.write(Buffer.concat([Buffer.from(PARTIAL), PART]));
+          if (request.index === 0) setTimeout(() => s.write(forged), 50);
+        },
+        { range: RANGE, repeat: 2, pauseMs: 200 },
+      );
+      assert.equal(error, undefined);
+      assert.deepEqual(bytes, PART);
+      assert.equal(sockets.size, 2);
+    });
+
+    test('tells a TLS alert, instead of a handshake and within a body', async () => {
+      const { error: refused } = await exchange(lane, () => undefined, {
+        range: RANGE,
+        secure: true,
+        alertAfter: 0,
+      });
+      assert.equal(code(refused), 'UNAVAILABLE');
+      const within = await exchange(
+        lane,
+        (_, s) => void s.write(Buffer.concat([Buffer.from(PARTIAL), PART.subarray(0, 50)])),
+        { range: RANGE, secure: true, alertAfter: 1 },
+      );
+      assert.ok(['TRUNCATED', 'UNAVAILABLE'].includes(code(within.error)), code(within.error));
+      assert.ok((within.error as ModelFetchError).retryable);
+      assert.deepEqual(within.bytes, PART.subarray(0, within.bytes.length));
     });
 
     for (const secure of [false, true])
