@@ -109,8 +109,8 @@ async function byRanges(
 /** What lies in the file from the start of a range up to `end`, for a run that finds this one interrupted. */
 type Note = (end: number, crcs: ReadonlyMap<CrcAlgorithm, bigint>) => void;
 
-/** Bytes after which what there is of a range is noted: what a killed run loses of each. */
-const NOTED_EVERY = 2 * 1024 * 1024;
+/** How often what there is of a range is noted: the part that a killed run loses of each. */
+const NOTES = 8;
 
 async function oneRange(
   transfer: Transfer,
@@ -133,6 +133,7 @@ async function oneRange(
     note(end, crcs());
   };
   const soFar = (): ReturnType<CrcLine['values']> => line.values();
+  const step = (range.end - range.start) / NOTES;
   try {
     await read(transfer, source, {
       range,
@@ -140,7 +141,7 @@ async function oneRange(
         file.write(chunk, at);
         line.update(chunk);
         at += chunk.length;
-        noteFrom(at, NOTED_EVERY, soFar);
+        noteFrom(at, step, soFar);
       },
       errand: {
         place: { kind: 'file', fd: file.fd, path: file.path },
@@ -151,7 +152,7 @@ async function oneRange(
           at += bytes;
         },
         reached: (bytes, crcs) => {
-          noteFrom(at + bytes, NOTED_EVERY, () => line.valuesWith(bytes, crcs));
+          noteFrom(at + bytes, step, () => line.valuesWith(bytes, crcs));
         },
       },
     });

@@ -38,8 +38,8 @@ export type FromThread =
       readonly error: ErrorData | undefined;
     };
 
-/** Milliseconds between two counts: for the bar and the climb, which look every half second. */
-const COUNT_MS = 50;
+/** Milliseconds between two counts: for the bar, the climb, and for what a killed run had. */
+const COUNT_MS = 25;
 
 const port = parentPort!;
 const network = createConnector(workerData as NetworkOptions);
