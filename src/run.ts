@@ -47,7 +47,10 @@ export function openRun(options: FetchOptions): Run {
   const slow = lazy(async () =>
     (await import('./http/slow-lane.ts')).createSlowLane({ network: await network() }),
   );
-  const fastLane: Lane = async (job) => (await fast()).lane(job);
+  let fastNow: Lane | undefined;
+  // A promise less for each request, once it is there.
+  const fastLane: Lane = (job) =>
+    fastNow?.(job) ?? fast().then(({ lane }) => (fastNow = lane)(job));
   const slowLane: Lane = async (job) => (await slow())(job);
   const machine = thisMachine();
   const room = widths(machine);

@@ -28,9 +28,9 @@ export interface FileMark {
 export interface Errand {
   readonly location: HttpLocation;
   /** Absent: the whole. */
-  readonly range?: ByteRange;
+  readonly range?: ByteRange | undefined;
   /** Of the whole file, when known. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   readonly stallMs: number;
   readonly place: Place;
   /** Where in the place the first byte goes. */
@@ -104,8 +104,8 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
   try {
     await lane({
       location,
-      ...(range && { range }),
-      ...(size !== undefined && { size }),
+      range,
+      size,
       onHead: ({ status, headers }) => {
         head = { status, headers };
       },

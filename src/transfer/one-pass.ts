@@ -91,19 +91,15 @@ export async function inOnePass(
     const known = line.values();
     const ordered = against.length > wanted.length;
     // What a thread has made is opened again only for what could not be known before.
-    const complete =
-      mark &&
-      !ordered &&
-      inParts.length === 0 &&
-      wanted.every((name) => known.has(name)) &&
-      !transfer.sync;
+    const complete = !ordered && inParts.length === 0 && wanted.every((name) => known.has(name));
     const { found, crc, partsFound } = complete
       ? recorded(known, wanted)
       : await digestsOfWhole(own(mark !== undefined), at, known, against, inParts);
+    if (!mark || transfer.sync) own(mark !== undefined);
     const details = { uri: fetcher.uri, path: entry.path };
     mustMatch(against, found, details);
     partsMustMatch(inParts, partsFound, details);
-    await file?.finish();
+    if (file && transfer.sync) await file.finish();
     return { size: at, crc, against: allOf(against, inParts), ...(mark && { mark }) };
   } finally {
     file?.close();
