@@ -2,13 +2,13 @@
  * One exchange whose body goes to a place that any thread can reach: plain data in, plain data out. The main thread keeps
  * what needs judgement (retries, fresh locations, the journal); an errand is what it can send out.
  */
-import { closeSync, constants, fstatSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import { onDisk } from '../disk.ts';
 import type { ByteRange, HttpLocation } from '../fetcher.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { rangeDigester } from '../verify/digester.ts';
 import type { Head, Lane } from './lane.ts';
-import { writeAt } from './part-file.ts';
+import { markOf, writeAt, type FileMark } from './part-file.ts';
 
 /** Where the body goes. */
 export type Place =
@@ -17,13 +17,6 @@ export type Place =
   /** Made, filled and closed by the errand; gone again if that fails, so that nothing of it counts. */
   | { readonly kind: 'new'; readonly path: string }
   | { readonly kind: 'memory'; readonly bytes: SharedArrayBuffer };
-
-/** By which a look tells later whether a file is still the one that was written. */
-export interface FileMark {
-  /** Nanoseconds. */
-  readonly mtimeNs: string;
-  readonly ino: string;
-}
 
 export interface Errand {
   readonly location: HttpLocation;
@@ -171,9 +164,9 @@ function newFile(path: string): Spot {
     },
     close: () =>
       onDisk(path, () => {
-        const { mtimeNs, ino } = fstatSync(made(), { bigint: true });
+        const mark = markOf(made());
         close();
-        return { mtimeNs: String(mtimeNs), ino: String(ino) };
+        return mark;
       }),
     remove: () => {
       if (fd === undefined) return;
