@@ -47,7 +47,10 @@ export function openRun(options: FetchOptions): Run {
   const slow = lazy(async () =>
     (await import('./http/slow-lane.ts')).createSlowLane({ network: await network() }),
   );
-  const fastLane: Lane = async (job) => (await fast()).lane(job);
+  let fastNow: Lane | undefined;
+  // A promise less for each request, once it is there.
+  const fastLane: Lane = (job) =>
+    fastNow?.(job) ?? fast().then(({ lane }) => (fastNow = lane)(job));
   const slowLane: Lane = async (job) => (await slow())(job);
   const machine = thisMachine();
   const room = widths(machine);
@@ -181,26 +184,36 @@ async function withGrace<T>(
   }
 }
 
-/** A listing whose first call may meet a sidecar that is still starting. */
-export async function* listPatiently(run: Run, fetcher: Fetcher): AsyncGenerator<Entry> {
+/**
+ * A listing whose first call may meet a sidecar that is still starting. An iterator and no generator: of a million entries each
+ * would pay for one more of those.
+ */
+export function listPatiently(run: Run, fetcher: Fetcher): AsyncIterable<Entry> {
   const { settings, signal } = run;
-  try {
-    const [iterator, first] = await withGrace(settings, signal, async () => {
-      const fresh = fetcher.list({ signal })[Symbol.asyncIterator]();
-      return [fresh, await fresh.next()] as const;
-    });
-    try {
-      for (let step = first; step.done !== true; step = await iterator.next()) {
-        signal.throwIfAborted();
-        yield step.value;
-      }
-    } finally {
-      await iterator.return?.();
-    }
-  } catch (error) {
+  const begin = async (): Promise<IteratorResult<Entry>> => {
+    const list = fetcher.list({ signal })[Symbol.asyncIterator]();
+    const first = await list.next();
+    listing = list;
+    return first;
+  };
+  const failed = (error: unknown): never => {
     signal.throwIfAborted();
     throw asModelFetchError(error, 'INTERNAL', { uri: fetcher.uri });
-  }
+  };
+  let listing: AsyncIterator<Entry> | undefined;
+  const iterator: AsyncIterator<Entry> = {
+    next: () => {
+      if (!listing) return withGrace(settings, signal, begin).catch(failed);
+      return signal.aborted
+        ? Promise.reject(signal.reason as Error)
+        : listing.next().then(undefined, failed);
+    },
+    return: async () => {
+      await listing?.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }
 
 interface Lazy<T> {

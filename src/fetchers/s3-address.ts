@@ -59,8 +59,11 @@ export function encodePart(text: string): string {
   );
 }
 
+const UNRESERVED = /^[\w.~/-]*$/;
+
 /** `key` as a path, its slashes kept. */
 export function encodeKey(key: string): string {
+  if (UNRESERVED.test(key)) return key;
   return key.split('/').map(encodePart).join('/');
 }
 

@@ -15,7 +15,7 @@ import { parseErrorBody, toModelFetchError, type S3Failure } from './s3-errors.t
 import { attemptAt, entryFor, headObject, type ObjectFacts } from './s3-head.ts';
 import { isThere, listFolder, nothingThere, type Folder } from './s3-list.ts';
 import { serverSaid } from './server-said.ts';
-import { locationOf, usedBy } from './s3-sign.ts';
+import { forgetSigning, locationOf, usedBy } from './s3-sign.ts';
 
 /** Bytes from which a HEAD for the checksums is worth its round trip. */
 const WORTH_A_HEAD = 8 * 1024 * 1024;
@@ -70,10 +70,10 @@ function folderFetcher(access: S3Access, address: S3Address, signal: AbortSignal
   return {
     uri: formatS3(address),
     list: (options = {}) => listFolder(access, folder, options.signal ?? signal),
-    locate: async (entry, options = {}) => {
-      if (entry.source === undefined) throw nothingThere(folder);
-      return locate(access, { bucket, key: entry.source }, entry, { signal, ...options });
-    },
+    locate: (entry, options = {}) =>
+      entry.source === undefined
+        ? Promise.reject(nothingThere(folder))
+        : locate(access, { bucket, key: entry.source }, entry, { signal, ...options }),
   };
 }
 
@@ -112,7 +112,9 @@ async function locate(
   if (options.failed) return relocate(access, address, entry, options.failed);
   const learnt = entry.digests
     ? { digests: entry.digests }
-    : await learntDigests(access, address, entry, options.signal);
+    : (entry.size ?? 0) <= WORTH_A_HEAD
+      ? {}
+      : await learntDigests(access, address, entry, options.signal);
   return locationOf(access, wantedAs(address, entry, learnt));
 }
 
@@ -132,7 +134,6 @@ async function learntDigests(
   entry: Entry,
   signal: AbortSignal,
 ): Promise<Learnt> {
-  if ((entry.size ?? 0) <= WORTH_A_HEAD) return {};
   let facts: ObjectFacts;
   try {
     facts = await headObject(access, address, signal);
@@ -167,6 +168,7 @@ async function relocate(
   failed: FailedLocation,
 ): Promise<HttpLocation> {
   const { location } = failed;
+  forgetSigning(access, address.bucket);
   const digests = location.kind === 'http' ? location.digests : undefined;
   const wanted = wantedAs(address, entry, { ...(digests && { digests }) });
   if (failed.status === undefined) return locationOf(access, wanted);
@@ -180,7 +182,11 @@ async function relocate(
   const used = (location.kind === 'http' ? usedBy(location) : undefined) ?? {
     region: await access.region(address.bucket),
   };
-  if (await access.correct(address.bucket, failure, used)) return locationOf(access, wanted);
+  if (await access.correct(address.bucket, failure, used)) {
+    // What others have signed with meanwhile was not corrected.
+    forgetSigning(access, address.bucket);
+    return locationOf(access, wanted);
+  }
   throw toModelFetchError(failure, attemptAt(address));
 }
 

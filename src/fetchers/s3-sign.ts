@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { ModelFetchError } from '../errors.ts';
-import type { Digest, HttpLocation, Parts } from '../fetcher.ts';
+import type { Digest, HttpLocation, Parts, Transport } from '../fetcher.ts';
+import { isPlainPath } from '../plain-url.ts';
 import { encodeKey, encodePart, type S3Address } from './s3-address.ts';
 import type { S3Access, Used } from './s3-client.ts';
 import type { S3Options } from './s3-options.ts';
@@ -26,23 +27,26 @@ export interface Wanted {
  */
 export async function locationOf(access: S3Access, wanted: Wanted): Promise<HttpLocation> {
   const { address, etag, digests, parts } = wanted;
-  const client = await access.client(address.bucket);
-  const place = await placeOf(client, access, address.bucket);
-  const { base } = place;
-  const path = `${base.pathname.replace(/\/$/, '')}/${encodeKey(address.key)}`;
+  const { place, sign, expiresAt } =
+    signingNow(access, address.bucket) ?? (await freshSigning(access, address.bucket));
+  const path = `${place.root}/${encodeKey(address.key)}`;
   const query = address.versionId === undefined ? '' : `versionId=${encodePart(address.versionId)}`;
-  const url = checkedUrl(base, path, query, address);
-  const signed = await sign(access, client, place, path, query);
+  const url = urlOf(place.base, path, query, address);
   return {
     kind: 'http',
-    url: url.href,
-    headers: signed.headers,
-    ...(signed.expiresAt !== undefined && { expiresAt: signed.expiresAt }),
+    url,
+    headers: sign(path, query),
+    ...(expiresAt !== undefined && { expiresAt }),
     ...(etag !== undefined && { pin: { request: { 'if-match': etag }, response: { etag } } }),
     ...(digests && digests.length > 0 && { digests }),
     ...(parts && { parts }),
-    ...(Object.keys(access.transport).length > 0 && { transport: access.transport }),
+    ...(place.transport && { transport: place.transport }),
   };
+}
+
+/** A location was refused: the next one is signed with what is known by then. */
+export function forgetSigning(access: S3Access, bucket: string): void {
+  signings.get(access)?.delete(bucket);
 }
 
 /** What a location was signed with, read back from its headers. */
@@ -64,17 +68,60 @@ export function usedBy(location: HttpLocation): Used | undefined {
   };
 }
 
-/** Where the requests of a client for a bucket go, and how they are signed in this second. */
+/** Where the requests of a client for a bucket go. */
 interface BucketPlace {
   readonly base: URL;
+  /** What comes before the key in a path. */
+  readonly root: string;
   readonly region: string;
   /** Of every request; without a signature all there are. */
   readonly headers: Readonly<Record<string, string>>;
-  signing?: {
-    readonly second: number;
-    readonly identity: SigningIdentity;
-    readonly sign: SignGet;
-  };
+  readonly transport: Transport | undefined;
+  /** The last signer. */
+  signer?: { readonly second: number; readonly identity: SigningIdentity; readonly sign: SignGet };
+}
+
+/** How requests for a bucket are signed in one second: who signs, and as whom, is asked only once in it. */
+interface Signing {
+  readonly place: BucketPlace;
+  readonly sign: SignGet;
+  readonly expiresAt?: number;
+  /** Milliseconds since the epoch by this machine's clock, from and up to which it holds. */
+  readonly from: number;
+  readonly until: number;
+}
+
+const signings = new WeakMap<S3Access, Map<string, Signing>>();
+
+function signingNow(access: S3Access, bucket: string): Signing | undefined {
+  const signing = signings.get(access)?.get(bucket);
+  const now = Date.now();
+  return signing && now >= signing.from && now < signing.until ? signing : undefined;
+}
+
+async function freshSigning(access: S3Access, bucket: string): Promise<Signing> {
+  const client = await access.client(bucket);
+  const place = await placeOf(client, access, bucket);
+  const identity = await access.identity(client);
+  const { systemClockOffset } = client.config;
+  const now = Date.now();
+  const second = Math.floor((now + systemClockOffset) / 1000);
+  const span = { from: now, until: (second + 1) * 1000 - systemClockOffset };
+  const signing: Signing = identity
+    ? {
+        place,
+        sign: signerOf(place, identity, second),
+        expiresAt: Math.min(
+          now + LIFETIME,
+          (identity.expiration?.getTime() ?? Infinity) - systemClockOffset,
+        ),
+        ...span,
+      }
+    : { place, sign: () => place.headers, ...span };
+  let known = signings.get(access);
+  if (!known) signings.set(access, (known = new Map<string, Signing>()));
+  known.set(bucket, signing);
+  return signing;
 }
 
 const places = new WeakMap<S3Client, Map<string, Promise<BucketPlace>>>();
@@ -86,7 +133,13 @@ function placeOf(client: S3Client, access: S3Access, bucket: string): Promise<Bu
   let place = known.get(bucket);
   if (!place) {
     place = Promise.all([bucketUrl(client, access, bucket), client.config.region()]).then(
-      ([base, region]) => ({ base, region, headers: headersFor(access.options) }),
+      ([base, region]) => ({
+        base,
+        root: base.pathname.replace(/\/$/, ''),
+        region,
+        headers: headersFor(access.options),
+        transport: Object.keys(access.transport).length > 0 ? access.transport : undefined,
+      }),
     );
     known.set(bucket, place);
     place.catch(() => known.delete(bucket));
@@ -123,11 +176,12 @@ async function bucketUrl(client: S3Client, access: S3Access, bucket: string): Pr
 }
 
 /** The URL, which must survive being parsed: segments of dots do not. */
-function checkedUrl(base: URL, path: string, query: string, address: S3Address): URL {
+function urlOf(base: URL, path: string, query: string, address: S3Address): string {
+  if (query === '' && isPlainPath(path)) return base.origin + path;
   const url = new URL(base);
   url.pathname = path;
   url.search = query;
-  if (url.pathname === path) return url;
+  if (url.pathname === path) return url.href;
   throw new ModelFetchError(
     'UNSAFE_PATH',
     `key ${JSON.stringify(address.key)} holds a segment of dots`,
@@ -153,31 +207,12 @@ function headersFor(options: S3Options): Record<string, string> {
   };
 }
 
-async function sign(
-  access: S3Access,
-  client: S3Client,
-  place: BucketPlace,
-  path: string,
-  query: string,
-): Promise<{ headers: Readonly<Record<string, string>>; expiresAt?: number }> {
-  const identity = await access.identity(client);
-  if (!identity) return { headers: place.headers };
-  const now = Date.now();
-  const { systemClockOffset } = client.config;
-  const end = (identity.expiration?.getTime() ?? Infinity) - systemClockOffset;
-  return {
-    headers: signerNow(place, identity, now + systemClockOffset)(path, query),
-    expiresAt: Math.min(now + LIFETIME, end),
-  };
-}
-
-function signerNow(place: BucketPlace, identity: SigningIdentity, ms: number): SignGet {
-  const second = Math.floor(ms / 1000);
-  const { signing: last, base, region, headers } = place;
+function signerOf(place: BucketPlace, identity: SigningIdentity, second: number): SignGet {
+  const { signer: last, base, region, headers } = place;
   if (last?.second === second && sameIdentity(last.identity, identity)) return last.sign;
   const date = new Date(second * 1000);
   const sign = signer({ host: base.host, region, headers, identity, date });
-  place.signing = { second, identity, sign };
+  place.signer = { second, identity, sign };
   return sign;
 }
 

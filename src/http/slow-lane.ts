@@ -42,7 +42,7 @@ async function run(
   const { exchange } = await import('./exchange.ts');
   const { url, headers } = ask(job.location, job.range);
   const agents = network.agents(job.location.transport);
-  const got = await exchange({ url, method: 'GET', headers, agents, signal });
+  const got = await exchange({ url: new URL(url), method: 'GET', headers, agents, signal });
   try {
     clock.touch();
     const head: Head = { status: got.status, headers: got.headers };

@@ -90,6 +90,14 @@ export async function* selected(
   }
 }
 
+/** The fingerprint is told of all that `selected` would give. */
+export async function takeFingerprint(
+  entries: AsyncIterable<Entry>,
+  options: Selection,
+): Promise<void> {
+  for await (const listed of entries) select(listed, options);
+}
+
 /** Undefined for one that is not wanted. */
 function select(entry: Entry, options: Selection): Entry | undefined {
   // A source that is itself a target of ours, a claim filled by a job say, brings its record along: that is no part of the model.

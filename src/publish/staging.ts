@@ -89,8 +89,8 @@ export class Staging {
 
   /** Where `path` (safe, relative) lies in `tree`; its folders are made. */
   place(tree: string, path: string): string {
-    const file = join(tree, path);
-    this.#makeFolder(dirname(file), tree);
+    const file = `${tree}/${path}`;
+    this.#makeFolder(file.slice(0, file.lastIndexOf('/')), tree);
     return file;
   }
 
@@ -101,6 +101,11 @@ export class Staging {
 
   addFolder(folder: string): void {
     this.#folders.add(folder);
+  }
+
+  /** Whether interrupted runs left anything: if not, nobody need ask for it file by file. */
+  get resumes(): boolean {
+    return this.#leftovers.size > 0;
   }
 
   /** Bytes on disk that `adopt` would give. */

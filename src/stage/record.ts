@@ -3,7 +3,7 @@ import { lstatSync, type Stats } from 'node:fs';
 import type { Digest } from '../fetcher.ts';
 import type { PlanItem } from '../plan/plan.ts';
 import type { ManifestEntry, ManifestFile } from '../publish/manifest.ts';
-import type { FileMark } from '../transfer/errand.ts';
+import type { FileMark } from '../transfer/part-file.ts';
 import { hasCrcSync } from '../publish/verify.ts';
 import type { StageContext } from './context.ts';
 

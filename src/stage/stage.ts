@@ -10,15 +10,17 @@ import { syncKept } from './keep.ts';
 import { record, recordFile, sameBytes } from './record.ts';
 import { unpackLocal } from './unpack-into.ts';
 
-export async function stageItem(context: StageContext, item: PlanItem): Promise<void> {
-  if (item.how === 'keep') {
-    await syncKept(context, item.files);
-    return;
-  }
+export function stageItem(context: StageContext, item: PlanItem): Promise<void> {
+  if (item.how === 'keep') return syncKept(context, item.files);
   const source = new Source(context.fetcher, item.entry, context.transfer.signal);
-  const unpacked = item.how === 'unpack' && (await stageArchive(context, item, source));
-  if (unpacked) return;
-  if (item.how === 'unpack') context.claim(item.entry.path);
+  return item.how === 'fetch'
+    ? stageFile(context, item, source)
+    : stageUnpacked(context, item, source);
+}
+
+async function stageUnpacked(context: StageContext, item: PlanItem, source: Source): Promise<void> {
+  if (await stageArchive(context, item, source)) return;
+  context.claim(item.entry.path);
   await stageFile(context, item, source);
 }
 

@@ -1,12 +1,11 @@
 /** A target that is whole in staging: confirmed once more, then made visible. */
 import { dirname, join } from 'node:path';
-import { drain } from '../drain.ts';
 import { ModelFetchError } from '../errors.ts';
 import type { Fetcher } from '../fetcher.ts';
 import type { FetchResult } from '../fetch-model.ts';
 import { makeFilter } from '../plan/filter.ts';
 import { Fingerprint } from '../plan/fingerprint.ts';
-import { selected } from '../plan/plan.ts';
+import { takeFingerprint } from '../plan/plan.ts';
 import type { Durability } from '../publish/durability.ts';
 import { syncDirectories } from '../publish/durable.ts';
 import { sameSource, type ManifestHeader, type ManifestSource } from '../publish/manifest.ts';
@@ -118,12 +117,11 @@ export class Staged implements StagedTarget {
       throw unexpected(fetcher, settings.expectRevision, fingerprint);
     if (fetcher.revision !== undefined || !moved) return;
     const now = new Fingerprint();
-    const again = selected(listPatiently(this.#run, fetcher), {
+    await takeFingerprint(listPatiently(this.#run, fetcher), {
       wanted: makeFilter(settings, fetcher),
       fingerprint: now,
       uri: fetcher.uri,
     });
-    await drain(again);
     if (now.value() === fingerprint) return;
     throw new ModelFetchError(
       'SOURCE_CHANGED',

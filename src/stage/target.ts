@@ -179,7 +179,9 @@ async function stageSource(
         shared.kept.push(keep(context, item));
       } else {
         moved = true;
-        shared.reserve(size - target.staging.held(resumeKey(context.from, entry)));
+        const { staging } = target;
+        const held = staging.resumes ? staging.held(resumeKey(context.from, entry)) : 0;
+        shared.reserve(size - held);
       }
       // Given out is only what is left to do: there may be a million kept files.
       if (how !== 'keep' || context.syncKept) yield item;

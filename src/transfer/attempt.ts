@@ -1,7 +1,7 @@
 /** One exchange of a read, on the lane that can do it, here or on a thread. */
 import type { HttpLocation } from '../fetcher.ts';
 import { Leash } from './errand.ts';
-import { NotForFastLane, type LaneJob } from './lane.ts';
+import { NotForFastLane, type Lane, type LaneJob } from './lane.ts';
 import { held } from './rate.ts';
 import type { ReadRequest, SentOut, Transfer } from './read.ts';
 import type { Source } from './source.ts';
@@ -34,36 +34,34 @@ export async function attempt(
     : resumed
       ? { start: progress.at, end: size! }
       : undefined;
-  const job = {
+  const job: Job = {
     location,
-    ...(range && { range }),
-    ...(size !== undefined && { size }),
-    ...(request.onHead && !resumed && { onHead: request.onHead }),
+    range,
+    size,
+    onHead: resumed ? undefined : request.onHead,
     signal: transfer.signal,
     stallMs: transfer.stallMs,
   };
   const { threads } = transfer;
   const { errand } = request;
   const left = (end ?? 0) - progress.at;
-  const here = takeHere(transfer, source, request, progress);
   const short = size !== undefined && size < SHORT;
-  let began = 0;
-  await transfer.slots.run(
-    async () => {
-      began = performance.now();
-      try {
-        if (progress.slowOnly) await here(job, (own) => transfer.slow(own));
-        else if (threads && errand && suits(errand, progress) && threads.worth(left))
-          await sendOut(transfer, threads, source, job, errand, request, progress);
-        else await here(job, (own) => transfer.fast(own));
-      } catch (error) {
-        if (!(error instanceof NotForFastLane)) throw error;
-        progress.slowOnly = true;
-        await here(job, (own) => transfer.slow(own));
-      }
-    },
-    { short },
-  );
+  const waiting = transfer.slots.enter(short);
+  if (waiting) await waiting;
+  const began = performance.now();
+  try {
+    if (progress.slowOnly) await takeHere(transfer, transfer.slow, source, job, request, progress);
+    else if (threads && errand && suits(errand, progress) && threads.worth(left))
+      await sendOut(transfer, threads, source, job, errand, request, progress);
+    else await takeHere(transfer, transfer.fast, source, job, request, progress);
+  } catch (error) {
+    if (!(error instanceof NotForFastLane)) throw error;
+    progress.slowOnly = true;
+    await takeHere(transfer, transfer.slow, source, job, request, progress);
+  } finally {
+    ends(request, progress.at);
+    transfer.slots.leave(short);
+  }
   transfer.steering.request(short ? performance.now() - began : undefined);
 }
 
@@ -77,31 +75,27 @@ type Job = Omit<LaneJob, 'sink'>;
 /** The body by the sink, on this thread. */
 function takeHere(
   transfer: Transfer,
+  lane: Lane,
   source: Source,
+  job: Job,
   request: ReadRequest,
   progress: Progress,
-): (job: Job, lane: (job: LaneJob) => Promise<unknown>) => Promise<void> {
-  return async (job, lane) => {
-    const from = progress.at;
-    const leash = new Leash(job.signal, (bytes) => {
-      counted(transfer, source, request, bytes);
-    });
-    begins(request, from, (end) => leash.shorten(end - from));
-    try {
-      await lane({
-        ...job,
-        sink: (chunk) => {
-          const part = leash.own(chunk);
-          progress.at += part.length;
-          const sunk = held(transfer, request.sink(part), part.length);
-          leash.took(part.length);
-          return sunk;
-        },
-      });
-    } finally {
-      ends(request, progress.at);
-    }
-  };
+): Promise<unknown> {
+  const from = progress.at;
+  const leash = new Leash(job.signal, (bytes) => {
+    counted(transfer, source, request, bytes);
+  });
+  begins(request, from, (end) => leash.shorten(end - from));
+  return lane({
+    ...job,
+    sink: (chunk) => {
+      const part = leash.own(chunk);
+      progress.at += part.length;
+      const sunk = held(transfer, request.sink(part), part.length);
+      leash.took(part.length);
+      return sunk;
+    },
+  });
 }
 
 /** The body by a thread. What it brought counts before its error is thrown. */
@@ -120,8 +114,8 @@ async function sendOut(
   const running = threads.run(
     {
       location,
-      ...(range && { range }),
-      ...(size !== undefined && { size }),
+      range,
+      size,
       stallMs,
       place,
       at: errand.at + from - (request.range?.start ?? 0),
@@ -140,7 +134,6 @@ async function sendOut(
   if (outcome.head) job.onHead?.(outcome.head);
   progress.at += outcome.bytes;
   errand.took(outcome.bytes, outcome.crcs, outcome.mark);
-  ends(request, progress.at);
   if ('error' in outcome) throw outcome.error;
 }
 

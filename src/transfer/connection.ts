@@ -6,8 +6,9 @@ import type { Socket } from 'node:net';
 import { ModelFetchError } from '../errors.ts';
 import { judge } from './answer.ts';
 import { NotForFastLane, Refusal, type Head, type LaneJob } from './lane.ts';
-import { broken, ended, sinkSafely, type Exchange } from './exchange.ts';
+import { broken, ended, sinkSafely, stalled, type Exchange } from './exchange.ts';
 import { MAX_HEAD, parseHead, type ParsedHead } from './parse-head.ts';
+import { Silence } from './silence.ts';
 
 /** Bytes: above 128 KiB a page-cache write costs no less per byte, above 1 MiB reads gain nothing. */
 const BUFFER = 256 * 1024;
@@ -19,16 +20,16 @@ export class Connection {
   #spare: Buffer | undefined;
   #fill = 0;
   #exchange: Exchange | undefined;
-  #stall: NodeJS.Timeout | undefined;
+  /** The exchange that was begun last: it may be over. */
+  #last: Exchange | undefined;
+  readonly #silence = new Silence(() => {
+    this.#onSilence();
+  });
+  /** Heeded for as long as it is the same: a run's requests mostly share one. */
+  #signal: AbortSignal | undefined;
   #paused = false;
   #leftover: Buffer | undefined;
   #closed = false;
-  /** Told when the connection can take no further request. */
-  readonly #onClose: () => void;
-
-  constructor(onClose: () => void) {
-    this.#onClose = onClose;
-  }
 
   /** Pass to the socket when it is made. */
   readonly onread = {
@@ -68,55 +69,54 @@ export class Connection {
   answered = false;
 
   /** Sends `request` and reads its answer for `job`. */
-  async exchange(request: string, job: LaneJob): Promise<Head> {
-    const socket = this.#socket!;
-    const { signal } = job;
-    signal.throwIfAborted();
-    this.answered = false;
-    this.#fill = 0;
-    let giveUp: (error: Error) => void = () => undefined;
-    const abort = (): void => {
-      const reason = signal.reason instanceof Error ? signal.reason : new Error('aborted');
-      this.#fail(reason);
-      // Also when the last byte is here and the sink is holding on to it.
-      giveUp(reason);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    this.#stall = setTimeout(() => {
-      // While the sink holds us back, silence is our own doing.
-      if (this.#paused) this.#stall?.refresh();
-      else
-        this.#fail(
-          new ModelFetchError('STALLED', `no byte for ${job.stallMs / 1000} s`, {
-            uri: job.location.url,
-          }),
-        );
-    }, job.stallMs);
-    try {
-      return await new Promise<Head>((resolve, reject) => {
-        giveUp = reject;
-        this.#exchange = {
-          job,
-          resolve,
-          reject,
-          head: undefined,
-          remaining: 0,
-          from: 0,
-          refusal: undefined,
-        };
-        socket.write(request, 'latin1');
-      });
-    } finally {
-      clearTimeout(this.#stall);
-      signal.removeEventListener('abort', abort);
-    }
+  exchange(request: string, job: LaneJob): Promise<Head> {
+    return new Promise<Head>((resolve, reject) => {
+      job.signal.throwIfAborted();
+      this.answered = false;
+      this.#fill = 0;
+      this.#exchange = this.#last = {
+        job,
+        resolve,
+        reject,
+        head: undefined,
+        remaining: 0,
+        from: 0,
+        refusal: undefined,
+      };
+      this.#heed(job.signal);
+      this.#silence.allow(job.stallMs);
+      this.#socket!.write(request, 'latin1');
+    });
   }
 
   destroy(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#silence.end();
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#socket?.destroy();
-    this.#onClose();
+  }
+
+  #heed(signal: AbortSignal): void {
+    if (signal === this.#signal) return;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Without an exchange, too: a connection that is kept for a run that was aborted is of no more use. */
+  readonly #onAbort = (): void => {
+    const { reason } = this.#signal as { reason: unknown };
+    const error = reason instanceof Error ? reason : new Error('aborted');
+    this.#fail(error);
+    // Also when the last byte is here and the sink is holding on to it. Nothing to one that is over.
+    this.#last?.reject(error);
+  };
+
+  #onSilence(): void {
+    // While the sink holds us back, silence is our own doing.
+    if (this.#paused) this.#silence.broken();
+    else if (this.#exchange) this.#fail(stalled(this.#exchange.job));
   }
 
   /** TLS inside a tunnel ignores `onread`: its chunks are copied into the same buffer, for the same parser. */
@@ -145,7 +145,7 @@ export class Connection {
       return false;
     }
     this.answered = true;
-    this.#stall?.refresh();
+    this.#silence.broken();
     // TLS goes on emitting what it had already decrypted: it waits in the other buffer.
     if (this.#paused) return false;
     try {
@@ -241,7 +241,7 @@ export class Connection {
     pending.then(
       () => {
         this.#paused = false;
-        this.#stall?.refresh();
+        this.#silence.broken();
         if (whole) this.#finish(exchange);
         if (whole || this.#exchange === exchange) this.#proceed();
       },

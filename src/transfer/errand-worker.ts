@@ -3,10 +3,11 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { createConnector, type NetworkOptions } from '../net/create-connector.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { writingMs } from '../write-clock.ts';
-import { Leash, runErrand, type Errand, type FileMark } from './errand.ts';
+import { Leash, runErrand, type Errand } from './errand.ts';
 import { toData, type ErrorData } from './error-data.ts';
 import { createFastLane } from './fast-lane.ts';
 import type { Head } from './lane.ts';
+import type { FileMark } from './part-file.ts';
 
 export type ToThread =
   | { readonly type: 'run'; readonly id: number; readonly errand: Errand }

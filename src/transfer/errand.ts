@@ -2,13 +2,13 @@
  * One exchange whose body goes to a place that any thread can reach: plain data in, plain data out. The main thread keeps
  * what needs judgement (retries, fresh locations, the journal); an errand is what it can send out.
  */
-import { closeSync, constants, fstatSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import { onDisk } from '../disk.ts';
 import type { ByteRange, HttpLocation } from '../fetcher.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { rangeDigester } from '../verify/digester.ts';
 import type { Head, Lane } from './lane.ts';
-import { writeAt } from './part-file.ts';
+import { markOf, writeAt, type FileMark } from './part-file.ts';
 
 /** Where the body goes. */
 export type Place =
@@ -18,19 +18,12 @@ export type Place =
   | { readonly kind: 'new'; readonly path: string }
   | { readonly kind: 'memory'; readonly bytes: SharedArrayBuffer };
 
-/** By which a look tells later whether a file is still the one that was written. */
-export interface FileMark {
-  /** Nanoseconds. */
-  readonly mtimeNs: string;
-  readonly ino: string;
-}
-
 export interface Errand {
   readonly location: HttpLocation;
   /** Absent: the whole. */
-  readonly range?: ByteRange;
+  readonly range?: ByteRange | undefined;
   /** Of the whole file, when known. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   readonly stallMs: number;
   readonly place: Place;
   /** Where in the place the first byte goes. */
@@ -107,8 +100,8 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
   try {
     await lane({
       location,
-      ...(range && { range }),
-      ...(size !== undefined && { size }),
+      range,
+      size,
       onHead: ({ status, headers }) => {
         head = { status, headers };
       },
@@ -174,9 +167,9 @@ function newFile(path: string): Spot {
     },
     close: () =>
       onDisk(path, () => {
-        const { mtimeNs, ino } = fstatSync(made(), { bigint: true });
+        const mark = markOf(made());
         close();
-        return { mtimeNs: String(mtimeNs), ino: String(ino) };
+        return mark;
       }),
     remove: () => {
       if (fd === undefined) return;

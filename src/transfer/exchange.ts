@@ -25,6 +25,10 @@ export function broken(what: string, cause: Error): ModelFetchError {
   return new ModelFetchError('UNAVAILABLE', `${what}: ${cause.message}`, { cause });
 }
 
+export function stalled({ location, stallMs }: LaneJob): ModelFetchError {
+  return new ModelFetchError('STALLED', `no byte for ${stallMs / 1000} s`, { uri: location.url });
+}
+
 export function ended(exchange: Exchange | undefined): ModelFetchError {
   if (exchange?.head)
     return new ModelFetchError('TRUNCATED', `the body ended ${exchange.remaining} bytes early`, {

@@ -5,16 +5,18 @@ import type { ByteRange, HttpLocation } from '../fetcher.ts';
 export function ask(
   location: HttpLocation,
   range: ByteRange | undefined,
-): { url: URL; headers: Record<string, string> } {
-  const url = new URL(location.url);
+): { url: string; headers: Record<string, string> } {
+  let { url } = location;
   const headers: Record<string, string> = {
     ...location.headers,
     ...location.pin?.request,
     'accept-encoding': 'identity',
   };
   if (range && location.range === 'offset-length') {
-    url.searchParams.set('offset', String(range.start));
-    url.searchParams.set('length', String(range.end - range.start));
+    const part = new URL(url);
+    part.searchParams.set('offset', String(range.start));
+    part.searchParams.set('length', String(range.end - range.start));
+    url = part.href;
   } else if (range && location.range !== 'none') {
     headers['range'] = `bytes=${String(range.start)}-${String(range.end - 1)}`;
   }

@@ -5,11 +5,11 @@ import type { ByteRange, HttpLocation } from '../fetcher.ts';
 export interface LaneJob {
   readonly location: HttpLocation;
   /** Absent: the whole, from the start. */
-  readonly range?: ByteRange;
+  readonly range?: ByteRange | undefined;
   /** Of the whole file, when known. An answer that says otherwise is refused. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   /** Called once, before the first byte, when the answer is exactly what was asked for. */
-  readonly onHead?: (head: Head) => void;
+  readonly onHead?: ((head: Head) => void) | undefined;
   /**
    * Takes the bytes in order. The chunk is only valid during the call, or until the returned promise settles: while it
    * is pending nothing more is read. What it throws ends the exchange and is thrown by the lane.

@@ -8,8 +8,7 @@ import { crcsOnDisk, FileDigester } from '../verify/digester.ts';
 import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
 import { digestsOf } from '../verify/learn.ts';
 import { allOf, cutAtParts, partsMustMatch } from '../verify/parts.ts';
-import type { FileMark } from './errand.ts';
-import { PartFile } from './part-file.ts';
+import { PartFile, type FileMark } from './part-file.ts';
 import { read, type Transfer } from './read.ts';
 import type { Source } from './source.ts';
 
@@ -20,12 +19,12 @@ export interface Downloaded {
   readonly crc: Digest;
   /** What it was checked against; empty when the source vouches for nothing but the length. */
   readonly against: readonly Digest[];
-  /** When whoever wrote it knows. */
+  /** Where whoever wrote it knows. */
   readonly mark?: FileMark;
 }
 
 /** Which checksums the answers of a source turned out to carry: from the second file on they are computed on the fly. */
-const learntBefore = new WeakMap<Fetcher, ReadonlySet<CrcAlgorithm>>();
+const learntBefore = new WeakMap<Fetcher, readonly CrcAlgorithm[]>();
 
 export async function inOnePass(
   transfer: Transfer,
@@ -87,23 +86,19 @@ export async function inOnePass(
     const against = chooseDigests(required, [...declared, ...learnt]);
     const inParts = await source.parts();
     const wanted = crcsOf(against);
-    learntBefore.set(fetcher, new Set(wanted));
+    learntBefore.set(fetcher, wanted);
     const known = line.values();
     const ordered = against.length > wanted.length;
     // What a thread has made is opened again only for what could not be known before.
-    const complete =
-      mark &&
-      !ordered &&
-      inParts.length === 0 &&
-      wanted.every((name) => known.has(name)) &&
-      !transfer.sync;
+    const complete = !ordered && inParts.length === 0 && wanted.every((name) => known.has(name));
     const { found, crc, partsFound } = complete
       ? recorded(known, wanted)
       : await digestsOfWhole(own(mark !== undefined), at, known, against, inParts);
     const details = { uri: fetcher.uri, path: entry.path };
     mustMatch(against, found, details);
     partsMustMatch(inParts, partsFound, details);
-    await file?.finish();
+    if (transfer.sync) await own(mark !== undefined).finish();
+    else mark ??= own().mark();
     return { size: at, crc, against: allOf(against, inParts), ...(mark && { mark }) };
   } finally {
     file?.close();

@@ -5,7 +5,9 @@ import { NotForFastLane, type Head } from './lane.ts';
 export const MAX_HEAD = 32 * 1024;
 
 const STATUS = /^HTTP\/1\.1 ([1-5]\d\d)(?: [^\r\n]*)?$/;
-const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n]*?)[ \t]*$/;
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** An end of line that is only half of one. */
+const STRAY = /\r(?!\n)|(?:^|[^\r])\n/;
 
 export interface ParsedHead extends Head {
   /** The server keeps the connection open afterwards. */
@@ -17,15 +19,17 @@ export interface ParsedHead extends Head {
  * fields, a transfer coding, or lengths that contradict each other. Source: RFC 9112 sections 4 and 5.
  */
 export function parseHead(bytes: Buffer): ParsedHead {
-  const [first = '', ...lines] = bytes.toString('latin1').split('\r\n');
+  const text = bytes.toString('latin1');
+  const [first = '', ...lines] = text.split('\r\n');
   const status = STATUS.exec(first);
   if (!status) throw new NotForFastLane(`status line ${JSON.stringify(first.slice(0, 80))}`);
+  if (STRAY.test(text)) throw new NotForFastLane('a line that ends oddly');
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const line of lines) {
-    const field = FIELD.exec(line);
-    if (!field) throw new NotForFastLane('a header field that is none');
-    const name = field[1]!.toLowerCase();
-    const value = field[2]!;
+    const colon = line.indexOf(':');
+    const name = colon === -1 ? undefined : fieldName(line.slice(0, colon));
+    if (name === undefined) throw new NotForFastLane('a header field that is none');
+    const value = withoutBlanks(line, colon + 1);
     const before = headers[name];
     if (before !== undefined && name === 'content-length')
       throw new NotForFastLane('two Content-Lengths');
@@ -39,15 +43,50 @@ export function parseHead(bytes: Buffer): ParsedHead {
   return { status: Number(status[1]), headers, keepAlive };
 }
 
-/** The request's head. Values come from `Location`s and are refused when they could split the request. */
-export function formatRequest(url: URL, headers: Readonly<Record<string, string>>): string {
-  let head = `GET ${url.pathname}${url.search} HTTP/1.1\r\n`;
-  if (headers['host'] === undefined) head += `host: ${url.host}\r\n`;
-  for (const [name, value] of Object.entries(headers)) {
-    if (
-      !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) ||
-      /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/.test(value)
-    )
+/** `line` from `start` on, without spaces and tabs around it. */
+function withoutBlanks(line: string, start: number): string {
+  let from = start;
+  let end = line.length;
+  while (from < end && isBlank(line.charCodeAt(from))) from++;
+  while (from < end && isBlank(line.charCodeAt(end - 1))) end--;
+  return line.slice(from, end);
+}
+
+function isBlank(char: number): boolean {
+  return char === 0x20 || char === 0x09;
+}
+
+/** Servers name the same few fields in every answer. */
+const names = new Map<string, string>();
+const MOST_NAMES = 256;
+
+/** In lower case; undefined for what is no name. */
+function fieldName(text: string): string | undefined {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  if (!NAME.test(text)) return undefined;
+  const name = text.toLowerCase();
+  if (names.size < MOST_NAMES) names.set(text, name);
+  return name;
+}
+
+/** What is no part of a field's value: controls but the tab, and what is not in latin1. */
+const UNFIT = /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/;
+
+/**
+ * The request's head, for `target`, which is path and query as a `URL` has them. Values come from `Location`s and are refused
+ * when they could split the request.
+ */
+export function formatRequest(
+  target: string,
+  host: string,
+  headers: Readonly<Record<string, string>>,
+): string {
+  let head = `GET ${target} HTTP/1.1\r\n`;
+  if (headers['host'] === undefined) head += `host: ${host}\r\n`;
+  for (const name in headers) {
+    const value = headers[name]!;
+    if (fieldName(name) === undefined || UNFIT.test(value))
       throw new NotForFastLane(`a header field ${JSON.stringify(name)} that cannot be sent`);
     head += `${name}: ${value}\r\n`;
   }

@@ -1,5 +1,14 @@
 /** A file being put together in staging: positional writes, and the same bytes read back for digests that need order. */
-import { closeSync, constants, fsync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import { asDiskError, onDisk } from '../disk.ts';
 import { writing } from '../write-clock.ts';
@@ -31,6 +40,11 @@ export class PartFile {
 
   read(into: Uint8Array, position: number): number {
     return onDisk(this.path, () => readSync(this.fd, into, 0, into.length, position));
+  }
+
+  /** When nothing more will be written. */
+  mark(): FileMark {
+    return onDisk(this.path, () => markOf(this.fd));
   }
 
   truncate(length: number): void {
@@ -91,6 +105,18 @@ export class PartFile {
 // eslint-disable-next-line @typescript-eslint/require-await -- a rejection is all it is for
 async function failed(error: unknown): Promise<never> {
   throw error;
+}
+
+/** By which a look tells later whether a file is still the one that was written. */
+export interface FileMark {
+  /** Nanoseconds. */
+  readonly mtimeNs: string;
+  readonly ino: string;
+}
+
+export function markOf(fd: number): FileMark {
+  const { mtimeNs, ino } = fstatSync(fd, { bigint: true });
+  return { mtimeNs: String(mtimeNs), ino: String(ino) };
 }
 
 /** All of `chunk` at `position`. Synchronous on purpose: a page-cache write is a copy, and handing it to a thread costs more. */

@@ -1,8 +1,8 @@
-/** N lanes over a stream of work. */
+/** So many at a time of a stream of work. */
 
 /**
- * Calls `work` for every item, `width` at a time; items are pulled as lanes become free. The first failure stops the pulling,
- * calls `onFailure` (to end what is under way) and is thrown once all lanes have stopped.
+ * Calls `work` for every item, `width` at a time; items are pulled, one after the other, as there is room. The first failure
+ * stops the pulling, calls `onFailure` (to end what is under way) and is thrown once all work has stopped.
  */
 export async function pool<T>(
   items: AsyncIterable<T> | Iterable<T>,
@@ -13,28 +13,40 @@ export async function pool<T>(
   const iterator =
     Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   let failed: { error: unknown } | undefined;
-  let pulling: Promise<unknown> = Promise.resolve();
+  let busy = 0;
+  let wake: () => void = () => undefined;
+  const stopped = (): boolean => failed !== undefined;
   const fail = (error: unknown): void => {
     if (failed) return;
     failed = { error };
     onFailure(error);
   };
-  const stopped = (): boolean => failed !== undefined;
-  const lane = async (): Promise<void> => {
-    while (!stopped()) {
-      // One pull at a time: generators are not re-entrant, and order is kept.
-      const pull = pulling.then(async () => iterator.next());
-      pulling = pull.catch(() => undefined);
-      try {
-        const step = await pull;
-        if (step.done === true || stopped()) return;
-        await work(step.value);
-      } catch (error) {
-        fail(error);
-      }
-    }
+  const done = (): void => {
+    busy--;
+    wake();
   };
-  await Promise.all(Array.from({ length: width }, lane));
+  const doneBadly = (error: unknown): void => {
+    fail(error);
+    done();
+  };
+  const untilLessThan = async (most: number): Promise<void> => {
+    while (busy >= most)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+  };
+  try {
+    while (!stopped()) {
+      if (busy >= width) await untilLessThan(width);
+      const step = await iterator.next();
+      if (step.done === true || stopped()) break;
+      busy++;
+      work(step.value).then(done, doneBadly);
+    }
+  } catch (error) {
+    fail(error);
+  }
+  await untilLessThan(1);
   if (failed) {
     await Promise.resolve(iterator.return?.()).catch(() => undefined);
     throw failed.error;

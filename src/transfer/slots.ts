@@ -6,11 +6,6 @@
 /** Of the width, for short requests while any of them waits. */
 const SHORT_SHARE = 1 / 4;
 
-export interface SlotOptions {
-  /** A small file, not a range of a large one. */
-  readonly short?: boolean;
-}
-
 interface Queue {
   busy: number;
   readonly waiting: (() => void)[];
@@ -45,17 +40,21 @@ export class Slots {
     return this.#short.waiting.length + this.#long.waiting.length > 0;
   }
 
-  /** Runs `work` when a slot is free; first come, first served among its kind. */
-  async run<T>(work: () => Promise<T>, { short = false }: SlotOptions = {}): Promise<T> {
+  /**
+   * Takes a slot: at once, or when the promise resolves; first come, first served among its kind. `short`: for a small file,
+   * not a range of a large one. Whoever has entered leaves.
+   */
+  enter(short: boolean): Promise<void> | undefined {
     const queue = short ? this.#short : this.#long;
-    if (this.#free && queue.waiting.length === 0) queue.busy++;
-    else await new Promise<void>((resolve) => queue.waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      queue.busy--;
-      this.#wake();
-    }
+    if (!this.#free || queue.waiting.length > 0)
+      return new Promise<void>((resolve) => queue.waiting.push(resolve));
+    queue.busy++;
+    return undefined;
+  }
+
+  leave(short: boolean): void {
+    (short ? this.#short : this.#long).busy--;
+    this.#wake();
   }
 
   get #free(): boolean {

@@ -21,6 +21,8 @@ export class Source {
   readonly fetcher: Fetcher;
   readonly #signal: AbortSignal;
   #location: Promise<Location> | undefined;
+  /** What it resolved to. */
+  #known: Location | undefined;
   #relocating: Promise<Location> | undefined;
   #relocations = 0;
   #parts: readonly PartDigest[] = [];
@@ -31,26 +33,27 @@ export class Source {
     this.#signal = signal;
   }
 
-  /** Many ranges ask; one call is made. */
-  async location(): Promise<Location> {
+  /** Many ranges ask; one call is made. At once where it is known: a small file is asked for it again and again. */
+  location(): Location | Promise<Location> {
+    const known = this.#known;
+    return known && !endsSoon(known) ? known : this.#ask();
+  }
+
+  async #ask(): Promise<Location> {
     const asked = (this.#location ??= this.#locate());
     const location = await asked;
-    if (
-      location.kind === 'http' &&
-      location.expiresAt !== undefined &&
-      location.expiresAt - Date.now() < RENEW_EARLY_MS
-    ) {
+    if (endsSoon(location)) {
       // Of several who see it, the first renews it.
       if (this.#location === asked) this.#location = undefined;
       return (this.#location ??= this.#locate());
     }
+    if (this.#location === asked) this.#known = location;
     return location;
   }
 
   /** What locating told of its parts. It is kept from the location, which crosses to threads with every request. */
-  async parts(): Promise<readonly PartDigest[]> {
-    await this.location();
-    return this.#parts;
+  parts(): readonly PartDigest[] | Promise<readonly PartDigest[]> {
+    return this.#known ? this.#parts : this.#ask().then(() => this.#parts);
   }
 
   /** Bytes came: the location works. */
@@ -76,6 +79,7 @@ export class Source {
         this.#relocating = undefined;
       });
       this.#location = this.#relocating;
+      this.#known = undefined;
     }
     await this.#relocating;
   }
@@ -95,6 +99,14 @@ export class Source {
       throw error;
     }
   }
+}
+
+function endsSoon(location: Location): boolean {
+  return (
+    location.kind === 'http' &&
+    location.expiresAt !== undefined &&
+    location.expiresAt - Date.now() < RENEW_EARLY_MS
+  );
 }
 
 function refusedForGood(location: HttpLocation, refusal: Refusal): ModelFetchError {

@@ -3,13 +3,19 @@ import { combineCrc, type CrcAlgorithm } from './crc.ts';
 import { rangeDigester, type RangeDigester } from './digester.ts';
 
 export class CrcLine {
-  readonly #digester: RangeDigester;
+  readonly #algorithms: Iterable<CrcAlgorithm>;
+  /** Made for the first bytes: those of a small file mostly go elsewhere. */
+  #made: RangeDigester | undefined;
   #unfolded = 0;
   #before: ReadonlyMap<CrcAlgorithm, bigint> | undefined;
 
   /** The CRCs that are asked for, or CRC-32. */
   constructor(algorithms: Iterable<CrcAlgorithm>) {
-    this.#digester = rangeDigester(algorithms);
+    this.#algorithms = algorithms;
+  }
+
+  get #digester(): RangeDigester {
+    return (this.#made ??= rangeDigester(this.#algorithms));
   }
 
   update(chunk: Uint8Array): void {

@@ -31,7 +31,9 @@ export function crcAlgorithm(digest: string | undefined): CrcAlgorithm | undefin
  * second beside the source's own would cost as much again.
  */
 export function neededCrcs(algorithms: Iterable<string>): [CrcAlgorithm, ...CrcAlgorithm[]] {
-  const [first = 'crc32', ...others] = new Set([...algorithms].filter(isCrc));
+  const found: CrcAlgorithm[] = [];
+  for (const name of algorithms) if (isCrc(name) && !found.includes(name)) found.push(name);
+  const [first = 'crc32', ...others] = found;
   return [first, ...others];
 }
 

@@ -25,6 +25,7 @@ const STRONG: ReadonlySet<DigestAlgorithm> = new Set(['sha256', 'sha512']);
  * an MD5 beside a CRC would cost time and find nothing more.
  */
 export function chooseDigests(required: readonly Digest[], declared: readonly Digest[]): Digest[] {
+  if (required.length + declared.length === 0) return [];
   const chosen = new Set(required);
   const strong = declared.filter((digest) => STRONG.has(parts(digest).algorithm));
   for (const digest of strong) chosen.add(digest);

@@ -28,12 +28,24 @@ const LEGACY: Readonly<Record<string, DigestAlgorithm>> = {
 };
 const GOOGLE: Readonly<Record<string, DigestAlgorithm>> = { crc32c: 'crc32c', md5: 'md5' };
 
+/** All that are looked at for a digest. */
+const FIELDS = [
+  'x-goog-hash',
+  'repr-digest',
+  'content-digest',
+  'content-md5',
+  'digest',
+  ...AMAZON.map((algorithm) => `x-amz-checksum-${algorithm}`),
+];
+
 /**
  * Every digest of the whole file that `headers` (names in lower case, repeated fields joined with `, `) vouch for.
  * `whole` says that the answer is a 200 with all of it: some fields describe the file whatever part was sent, others
  * only what was sent. A value that is malformed, or that a field contradicts itself about, says nothing. Never throws.
  */
 export function digestsOf(headers: Headers, whole: boolean): Digest[] {
+  // Most answers have none of them.
+  if (!FIELDS.some((name) => headers[name] !== undefined)) return [];
   const found = new Set<Digest>([
     ...googleDigests(headers),
     ...structuredDigests(headers['repr-digest']),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import type { HttpLocation } from '../../src/fetcher.ts';
+import { setTimeout } from 'node:timers/promises';
+import type { FailedLocation, HttpLocation } from '../../src/fetcher.ts';
 import { startS3, type PutOptions, type S3Server } from '../servers/s3.ts';
 import { listed, locateOnly, open, read } from './s3-support.ts';
 
@@ -85,6 +86,33 @@ describe('s3 locations', () => {
     const { location } = await locateOnly(await open(server, 's3://models/m/a.txt', options));
     assert.equal(location.url, `http://models.localhost:${server.port}/m/a.txt`);
     assert.equal((await read(location)).body.toString(), 'hello, world');
+  });
+
+  it('ask who signs once a second, and anew after a refusal', async () => {
+    let asked = 0;
+    let accessKeyId = 'first';
+    const credentials = (): Promise<{ accessKeyId: string; secretAccessKey: string }> => {
+      asked++;
+      // Over at once: nobody keeps them but the signer.
+      const expiration = new Date(Date.now() + 1000);
+      return Promise.resolve({ accessKeyId, secretAccessKey: 's', expiration });
+    };
+    const fetcher = await open(server, 's3://open/', { credentials });
+    const entry = { path: 'x', size: 1, source: 'm/x' };
+    const signedBy = async (failed?: FailedLocation): Promise<string> => {
+      const location = (await fetcher.locate(entry, { ...(failed && { failed }) })) as HttpLocation;
+      return /Credential=(\w+)/.exec(location.headers['authorization']!)![1]!;
+    };
+    // Not at the end of a second.
+    await setTimeout(1000 - (Date.now() % 1000));
+    const first = (await fetcher.locate(entry)) as HttpLocation;
+    const before = asked;
+    for (let i = 0; i < 20; i++) assert.equal(await signedBy(), 'first');
+    assert.equal(asked, before);
+    accessKeyId = 'second';
+    const body = '<Error><Code>InvalidAccessKeyId</Code></Error>';
+    assert.equal(await signedBy({ location: first, status: 403, body }), 'second');
+    assert.equal(await signedBy(), 'second');
   });
 
   it('follow the SDK to the region, the accelerated, dual-stack and FIPS host of Amazon', async () => {

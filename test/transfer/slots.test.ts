@@ -3,6 +3,15 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import { Slots } from '../../src/transfer/slots.ts';
 
+async function run<T>(slots: Slots, work: () => Promise<T>, short = false): Promise<T> {
+  await slots.enter(short);
+  try {
+    return await work();
+  } finally {
+    slots.leave(short);
+  }
+}
+
 describe('slots', () => {
   test('run so many at a time, first come, first served, and failures give theirs back', async () => {
     const slots = new Slots(3);
@@ -11,7 +20,7 @@ describe('slots', () => {
     const begun: number[] = [];
     const results = await Promise.allSettled(
       Array.from({ length: 30 }, (_, i) =>
-        slots.run(async () => {
+        run(slots, async () => {
           begun.push(i);
           most = Math.max(most, ++running);
           await turn();
@@ -27,7 +36,7 @@ describe('slots', () => {
       Array.from({ length: 30 }, (_, i) => i),
     );
     assert.equal(results.filter(({ status }) => status === 'rejected').length, 6);
-    assert.equal(await slots.run(async () => 'still works'), 'still works');
+    assert.equal(await run(slots, async () => 'still works'), 'still works');
   });
 
   test('let short requests go first up to a quarter of the width, and never starve the long ones', async () => {
@@ -36,14 +45,15 @@ describe('slots', () => {
     let mostShort = 0;
     const begun: string[] = [];
     const one = (kind: 'short' | 'long') => () =>
-      slots.run(
+      run(
+        slots,
         async () => {
           begun.push(kind);
           mostShort = Math.max(mostShort, ++busy[kind] * (kind === 'short' ? 1 : 0));
           for (let i = 0; i < 3; i++) await turn();
           busy[kind]--;
         },
-        { short: kind === 'short' },
+        kind === 'short',
       );
     const all = [
       ...Array.from({ length: 40 }, () => one('long')()),
