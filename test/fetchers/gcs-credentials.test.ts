@@ -86,6 +86,15 @@ describe('credentials', () => {
     assert.ok(Math.abs(location.expiresAt! - Date.now() - 3_600_000) < 10_000);
   });
 
+  test('a service account may come as text', async () => {
+    const text = JSON.stringify(server.serviceAccount());
+    await fetchWith({
+      MODEL_FETCH_GCS_CREDENTIALS: text,
+      GOOGLE_APPLICATION_CREDENTIALS: '/of/another/store.json',
+    });
+    assert.equal(server.tokens.issued.length, 1);
+  });
+
   test('a key that is not the account’s is UNAUTHENTICATED, and is not told', async () => {
     const { privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,

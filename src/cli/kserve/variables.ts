@@ -113,6 +113,7 @@ export const VARIABLES: readonly Variable[] = [
     ['MODEL_FETCH_GCS_ENDPOINT', YOU, 'another address of the JSON API', GCS],
     ['MODEL_FETCH_GCS_ANONYMOUS', YOU, '`true`: without credentials', GCS],
     ['MODEL_FETCH_GCS_CREDENTIALS', YOU, 'what `GOOGLE_APPLICATION_CREDENTIALS` would name, as text', GCS],
+    ['MODEL_FETCH_GCS_CREDENTIALS_FILE', YOU, 'a file with that text', 'cli/kserve/secret-files.ts'],
   ]),
   ...group("Seldon Core's remotes", [
     ['RCLONE_CONFIG_<REMOTE>_TYPE', 'Seldon: `envSecretRefName`', '`s3`, `google cloud storage` or `http`: `<remote>:bucket/path` is read there, and `s3://` or `gs://` where the remote has that name', 'cli/seldon.ts'],
