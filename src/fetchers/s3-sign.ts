@@ -37,6 +37,8 @@ export async function locationOf(access: S3Access, wanted: Wanted): Promise<Http
     kind: 'http',
     url: url.href,
     headers: signed.headers,
+    // S3 keeps what an upload called its encoding (`gzip`, a leftover `aws-chunked`), and never encodes by itself.
+    stored: true,
     ...(signed.expiresAt !== undefined && { expiresAt: signed.expiresAt }),
     ...(etag !== undefined && { pin: { request: { 'if-match': etag }, response: { etag } } }),
     ...(digests && digests.length > 0 && { digests }),
