@@ -98,6 +98,8 @@ export interface HttpLocation {
     readonly request?: Readonly<Record<string, string>>;
     readonly response?: Readonly<Record<string, string>>;
   };
+  /** The bytes are wanted as they are stored, whatever `Content-Encoding` answers name. Absent: an encoded answer is refused. */
+  readonly stored?: boolean;
   /** Digests learnt while locating. */
   readonly digests?: readonly Digest[];
   /** Instead of digests of the whole. */

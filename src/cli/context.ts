@@ -2,7 +2,7 @@
 import type { FetchOptions } from '../options.ts';
 import type { Env, ResolverRegistry } from '../registry.ts';
 import type { CommandName, FlagValues } from './flags.ts';
-import type { Logger } from './log.ts';
+import type { LogFields, Logger } from './log.ts';
 import type { Out } from './out.ts';
 import type { Screen, Sink } from './screen.ts';
 
@@ -45,8 +45,8 @@ export interface Context {
   readonly registry: () => Promise<ResolverRegistry>;
   /** `FetchOptions` from flags, environment and registry. */
   readonly options: () => Promise<FetchOptions>;
-  /** Called by `fetch` with its one-line summary: for the termination log. */
-  readonly summarize: (summary: unknown) => void;
+  /** The end of a run that went well, in the log and in the termination log. Called once, last. */
+  readonly summarize: (msg: string, fields: LogFields) => void;
 }
 
 /** What a command does. It writes its result to `out`, throws when it fails, and never ends the process. */

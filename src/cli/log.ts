@@ -22,7 +22,8 @@ export interface LogFields {
 }
 
 export interface Logger {
-  (level: Level, msg: string, fields?: LogFields): void;
+  /** `at`: milliseconds since the epoch, where the same record is told elsewhere too. */
+  (level: Level, msg: string, fields?: LogFields, at?: number): void;
 }
 
 export interface LogOptions {
@@ -42,10 +43,10 @@ const ORDER: readonly Level[] = ['error', 'warn', 'info', 'debug'];
 export function createLogger(options: LogOptions): Logger {
   const now = options.now ?? Date.now;
   const paint = palette(options.color);
-  return (level, msg, fields = {}) => {
+  return (level, msg, fields = {}, at = now()) => {
     if (ORDER.indexOf(level) > ORDER.indexOf(options.level)) return;
     options.write(
-      options.format === 'json' ? jsonLine(now(), level, msg, fields) : textLine(level, msg, paint),
+      options.format === 'json' ? jsonLine(at, level, msg, fields) : textLine(level, msg, paint),
     );
   };
 }

@@ -3,7 +3,7 @@ import type { FetchEvent } from '../events.ts';
 import type { FetchResult } from '../fetch-model.ts';
 import { renderBar } from './bar.ts';
 import { count, formatBytes, formatClock, formatRate, formatSeconds } from './format.ts';
-import { jsonLine, type Logger } from './log.ts';
+import { jsonLine, type LogFields, type Logger } from './log.ts';
 import { boundText, recordOf } from './record.ts';
 import { Progress, type Snapshot } from './progress.ts';
 import type { Screen } from './screen.ts';
@@ -19,6 +19,12 @@ export interface ReportOptions {
   readonly pairs: number;
   readonly color: boolean;
   readonly unicode: boolean;
+}
+
+/** What is said last. */
+export interface Summary {
+  readonly msg: string;
+  readonly figures: LogFields;
 }
 
 type BoundEvent = FetchEvent & { readonly type: 'bound' };
@@ -67,18 +73,18 @@ export class Report {
     if (this.#options.progress === 'bar') this.#options.screen.status('');
   }
 
-  /** The summary: what there is now, what it took, and how it was checked. */
-  done(results: readonly FetchResult[]): void {
+  /** The end of progress, and the summary: what there is now, what it took, and how it was checked. */
+  done(results: readonly FetchResult[]): Summary {
     this.stop();
     const sums = sum(results);
     const seconds = Math.max(0.001, (performance.now() - this.#startedAt) / 1000);
-    const { bound } = this;
-    const text = summaryText(sums, seconds) + (bound ? `; ${boundText(bound)}` : '');
-    this.#options.log('info', text, { ...summaryFields(sums, seconds), ...boundFields(bound) });
+    const bound = this.#bound;
+    const msg = summaryText(sums, seconds) + (bound ? `; ${boundText(bound)}` : '');
+    return { msg, figures: { ...figuresOf(sums, seconds), ...boundFields(bound) } };
   }
 
   /** What bound the run for at least half of the time in which it transferred. */
-  get bound(): BoundEvent | undefined {
+  get #bound(): BoundEvent | undefined {
     return [...this.#bounds.values()].find(({ seconds, ofSeconds }) => seconds >= ofSeconds / 2);
   }
 
@@ -99,7 +105,7 @@ export class Report {
 }
 
 /** What bound the run, for a summary. */
-export function boundFields(bound: BoundEvent | undefined): Record<string, unknown> {
+function boundFields(bound: BoundEvent | undefined): Record<string, unknown> {
   return bound ? { bound: { by: bound.by, bytesPerSec: bound.bytesPerSecond } } : {};
 }
 
@@ -119,7 +125,7 @@ export function progressText(snapshot: Snapshot): string {
 }
 
 /** Several targets as one. */
-export interface Sums {
+interface Sums {
   readonly files: number;
   readonly bytes: number;
   readonly fetchedBytes: number;
@@ -128,7 +134,7 @@ export interface Sums {
   readonly verified: Readonly<Record<string, number>>;
 }
 
-export function sum(results: readonly FetchResult[]): Sums {
+function sum(results: readonly FetchResult[]): Sums {
   const verified: Record<string, number> = {};
   for (const result of results)
     for (const [how, files] of Object.entries(result.verified))
@@ -160,7 +166,7 @@ function summaryText(sums: Sums, seconds: number): string {
   ].join('; ');
 }
 
-function summaryFields(sums: Sums, seconds: number): Record<string, unknown> {
+function figuresOf(sums: Sums, seconds: number): Record<string, unknown> {
   const megabytesPerSec = Number((sums.fetchedBytes / 1e6 / seconds).toFixed(1));
-  return { event: 'done', ...sums, seconds: Number(seconds.toFixed(3)), megabytesPerSec };
+  return { ...sums, seconds: Number(seconds.toFixed(3)), megabytesPerSec };
 }

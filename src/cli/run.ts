@@ -7,10 +7,10 @@ import { REACHING, type CommandName } from './flags.ts';
 import { wantsColor } from './format.ts';
 import { splitCommand } from './grammar.ts';
 import { fromPlatform, type Platform } from './kserve.ts';
-import { redactedJson } from './log.ts';
 import { parseWords } from './program.ts';
 import { guess, openSession, type Session } from './session.ts';
 import { libraryEnv, libraryOptions, peek, settle, unknownVariables } from './settle.ts';
+import { summaryRecord } from './summary.ts';
 import {
   MOST_LINE_BYTES,
   terminationLine,
@@ -90,8 +90,11 @@ function contextOf(
       env,
       signal,
     }),
-    summarize: (summary) => {
-      noteTermination(host, session, terminationLine(redactedJson(summary)));
+    summarize: (msg, fields) => {
+      const now = Date.now();
+      const { line, shown } = summaryRecord(msg, fields, now, MOST_LINE_BYTES);
+      noteTermination(host, session, line);
+      session.log('info', msg, shown, now);
     },
   };
 }

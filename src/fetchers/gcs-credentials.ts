@@ -59,10 +59,13 @@ export async function findCredentials(
       'GOOGLE_APPLICATION_CREDENTIALS',
       await read(options.credentialsFile),
       http,
+      options.credentialsFile,
     );
   if (options.wellKnownFile !== undefined) {
     const text = await readFile(options.wellKnownFile, 'utf8').catch(() => undefined);
-    if (text !== undefined) return fromFile(options.wellKnownFile, 'gcloud', text, http);
+    if (text !== undefined) {
+      return fromFile(options.wellKnownFile, 'gcloud', text, http, options.wellKnownFile);
+    }
   }
   const host = options.metadataHost;
   if (host === undefined) return new Anonymous('no credentials were found');
@@ -95,28 +98,47 @@ async function read(file: string): Promise<string> {
   }
 }
 
-function fromFile(file: string, by: string, text: string, http: HttpClient): Credentials {
-  let json: CredentialJson;
-  try {
-    json = JSON.parse(text) as CredentialJson;
-    if (typeof json !== 'object' || (json as unknown) === null) throw new Error();
-  } catch {
-    // The parser's message quotes the text, which is a secret.
-    throw unusable(file, 'it is not a JSON object');
-  }
+/** `again`: where the text may have changed when what it says is no longer taken. */
+function fromFile(
+  file: string,
+  by: string,
+  text: string,
+  http: HttpClient,
+  again?: string,
+): Credentials {
+  let current = text;
   const make = () => {
     try {
-      return clientFor(json, http);
+      return clientFor(parsed(current, file), http);
     } catch (error) {
+      if (error instanceof ModelFetchError) throw error;
       throw unusable(file, error instanceof Error ? error.message : 'a field is wrong', error);
     }
   };
+  const isRenewed = async (): Promise<boolean> => {
+    const now = again === undefined ? current : await readFile(again, 'utf8').catch(() => current);
+    if (now === current) return false;
+    current = now;
+    return true;
+  };
+  const json = parsed(text, file);
   const universe = json['universe_domain'];
   return new ClientCredentials(
     `${describe(json)}, from ${file} (${by})`,
     make,
     typeof universe === 'string' && universe !== '' ? universe : undefined,
+    isRenewed,
   );
+}
+
+function parsed(text: string, file: string): CredentialJson {
+  try {
+    const json = JSON.parse(text) as CredentialJson;
+    if (typeof json === 'object' && (json as unknown) !== null) return json;
+  } catch {
+    // The parser's message quotes the text, which is a secret.
+  }
+  throw unusable(file, 'it is not a JSON object');
 }
 
 async function fromMetadata(host: string, timeoutMs: number): Promise<Credentials | undefined> {
@@ -153,6 +175,7 @@ class ClientCredentials implements Credentials {
   readonly anonymous = false;
   readonly universe?: string;
   readonly #make: () => AuthClient;
+  readonly #isRenewed: (() => Promise<boolean>) | undefined;
   #client: AuthClient;
   /** The token that was fetched because another was refused. */
   #lastResort: string | undefined;
@@ -160,9 +183,16 @@ class ClientCredentials implements Credentials {
   #asking: Promise<Token> | undefined;
   #renewing: Promise<Token | undefined> | undefined;
 
-  constructor(source: string, make: () => AuthClient, universe?: string) {
+  /** `make` makes another client than before where `isRenewed` says so. */
+  constructor(
+    source: string,
+    make: () => AuthClient,
+    universe?: string,
+    isRenewed?: () => Promise<boolean>,
+  ) {
     this.source = source;
     this.#make = make;
+    this.#isRenewed = isRenewed;
     this.#client = make();
     if (universe !== undefined) this.universe = universe;
   }
@@ -179,7 +209,10 @@ class ClientCredentials implements Credentials {
       const expires = client.credentials.expiry_date ?? 0;
       return { headers, ...(expires > Date.now() && { expiresAt: expires }) };
     } catch (error) {
-      throw unwrap(error, this.source);
+      // A key that is no longer taken has often been replaced where it came from.
+      if (!(await this.#isRenewed?.())) throw unwrap(error, this.source);
+      this.#client = this.#make();
+      return this.#ask();
     }
   }
 
@@ -194,6 +227,7 @@ class ClientCredentials implements Credentials {
     const current = await this.token();
     if (current.headers['authorization'] !== refused) return current;
     if (refused === this.#lastResort) return undefined;
+    await this.#isRenewed?.();
     // A new client is the one way that all of Google's clients forget their token.
     this.#client = this.#make();
     const fresh = await this.#ask();

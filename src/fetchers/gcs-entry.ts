@@ -12,9 +12,10 @@ export interface GcsObject {
   /** Base64. Absent on composite objects. */
   readonly md5Hash?: string;
   readonly contentEncoding?: string;
+  readonly cacheControl?: string;
 }
 
-export const OBJECT_FIELDS = 'name,size,generation,crc32c,md5Hash,contentEncoding';
+export const OBJECT_FIELDS = 'name,size,generation,crc32c,md5Hash,contentEncoding,cacheControl';
 
 /** What consoles create to show an empty folder: it holds nothing, and its name is no file's. */
 export function isPlaceholder(object: GcsObject): boolean {
@@ -27,8 +28,8 @@ export function isPlaceholder(object: GcsObject): boolean {
  * An object stored with `Content-Encoding: gzip` is inflated by GCS for whoever does not accept gzip, and the engine
  * always asks for the identity encoding; that is also what gsutil and KServe put on disk. But then ranges are ignored,
  * and size and digests describe the stored bytes, not those that arrive: so none of the three is declared, and the
- * object is read once, in order. (With `Cache-Control: no-transform` GCS sends gzip all the same; the engine refuses
- * that answer as encoded.) Source: https://cloud.google.com/storage/docs/transcoding
+ * object is read once, in order. With `Cache-Control: no-transform` GCS sends what is stored, and the engine inflates
+ * it. Source: https://cloud.google.com/storage/docs/transcoding
  */
 export function toEntry(object: GcsObject, path: string): Entry {
   const identity = {
@@ -36,7 +37,9 @@ export function toEntry(object: GcsObject, path: string): Entry {
     source: object.name,
     ...(/^\d{1,19}$/.test(object.generation ?? '') && { version: object.generation! }),
   };
-  if (object.contentEncoding?.toLowerCase() === 'gzip') return { ...identity, ranges: false };
+  const isGzip = object.contentEncoding?.toLowerCase() === 'gzip';
+  const isSentAsStored = /\bno-transform\b/i.test(object.cacheControl ?? '');
+  if (isGzip && !isSentAsStored) return { ...identity, ranges: false };
   const size =
     object.size !== undefined && /^\d{1,15}$/.test(object.size) ? Number(object.size) : undefined;
   const digests = digestsOf(object);
@@ -44,6 +47,7 @@ export function toEntry(object: GcsObject, path: string): Entry {
     ...identity,
     ...(size !== undefined && { size }),
     ...(digests.length > 0 && { digests }),
+    ...(isGzip && { encoding: 'gzip' }),
   };
 }
 

@@ -100,7 +100,7 @@ export class GcsFetcher implements Fetcher {
         ...(userProject !== undefined && { 'x-goog-user-project': userProject }),
       },
       ...(token.expiresAt !== undefined && { expiresAt: token.expiresAt }),
-      ...(entry.ranges === false && { range: 'none' as const }),
+      ...(entry.ranges === false ? { range: 'none' as const } : { stored: true }),
       // `generation=` is what pins: GCS answers 404 once that generation is gone. The header proves that no cache on the
       // way ignored it; GCS sends it with every whole and every part. Not every emulator does, so there it is not required.
       ...(entry.version !== undefined &&

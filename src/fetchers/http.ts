@@ -20,6 +20,7 @@ import { redactText } from '../redact.ts';
 import type { Ref } from '../ref.ts';
 import type { Env } from '../registry.ts';
 import { checkedHeaders, headersFromEnv } from './http-headers.ts';
+import { takenAs } from './http-encoding.ts';
 import { kserveEntry } from './http-kserve.ts';
 import { fileName } from './http-name.ts';
 import { answerFailure, probe, SIGNATURE, type Probed, type ProbeRequest } from './http-probe.ts';
@@ -58,7 +59,9 @@ export function http(options: HttpOptions = {}): Resolver {
       const file = options.compat
         ? kserveEntry(ref.raw, type)
         : { path: fileName(request.url, probed.headers['content-disposition']) };
-      return new HttpFetcher(target, request, probed, file);
+      const encoding = probed.headers['content-encoding'];
+      const { stored = false, ...decoded } = takenAs(file.path, encoding, options.compat);
+      return new HttpFetcher(target, { ...request, stored }, probed, { ...decoded, ...file });
     },
     explain: (ref) => Promise.resolve(explained(ref, options)),
   };
@@ -120,7 +123,7 @@ class HttpFetcher implements Fetcher {
   readonly uri: string;
   readonly revision?: string;
   readonly single = true;
-  readonly #request: ProbeRequest;
+  readonly #request: ProbeRequest & { readonly stored: boolean };
   readonly #pinned: Probed;
   readonly #entry: Entry;
   #location: HttpLocation;
@@ -128,12 +131,18 @@ class HttpFetcher implements Fetcher {
   #doubted = false;
   #probing: Promise<Probed> | undefined;
 
-  constructor(target: Target, request: ProbeRequest, probed: Probed, file: Entry) {
+  /** `stored`: as in a location. */
+  constructor(
+    target: Target,
+    request: ProbeRequest & { readonly stored: boolean },
+    probed: Probed,
+    file: Entry,
+  ) {
     this.uri = target.uri;
     if (probed.etag !== undefined) this.revision = probed.etag;
     this.#request = request;
     this.#pinned = probed;
-    this.#location = probed.location;
+    this.#location = this.#taken(probed);
     refuseWebPage(file.path, probed, this.uri);
     this.#entry = {
       ...file,
@@ -184,7 +193,11 @@ class HttpFetcher implements Fetcher {
       if (this.#doubted) throw answerFailure({ status, url: before }, this.#request);
       this.#doubted = true;
     }
-    return (this.#location = fresh.location);
+    return (this.#location = this.#taken(fresh));
+  }
+
+  #taken({ location }: Probed): HttpLocation {
+    return this.#request.stored ? { ...location, stored: true } : location;
   }
 
   #changed(why: string): ModelFetchError {

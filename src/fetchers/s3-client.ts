@@ -27,6 +27,9 @@ const MAY_BE_RENEWED = new Set([
 const silent = (): void => undefined;
 const QUIET = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
 
+/** The files of profiles are read whenever keys are asked for, not once. The type of a client does not show it. */
+const FRESH_FILES: object = { ignoreCache: true };
+
 /** Credentials as the SDK resolves them. */
 export type Identity = Awaited<ReturnType<S3Client['config']['credentials']>>;
 
@@ -190,6 +193,7 @@ export class S3Access {
 function clientConfig(options: S3Options): S3ClientConfig {
   const { credentials, endpoint, addressing, profile } = options;
   return {
+    ...FRESH_FILES,
     maxAttempts: 1,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

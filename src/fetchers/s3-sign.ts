@@ -36,6 +36,8 @@ export async function locationOf(access: S3Access, wanted: Wanted): Promise<Http
     kind: 'http',
     url,
     headers: sign(path, query),
+    // S3 keeps what an upload called its encoding (`gzip`, a leftover `aws-chunked`), and never encodes by itself.
+    stored: true,
     ...(expiresAt !== undefined && { expiresAt }),
     ...(etag !== undefined && { pin: { request: { 'if-match': etag }, response: { etag } } }),
     ...(digests && digests.length > 0 && { digests }),

@@ -18,8 +18,8 @@ export function judge(job: LaneJob, head: Head): Accepted {
   const { headers, status } = head;
   if (status !== 200 && status !== 206) throw bad(location, `status ${String(status)} is no body`);
   checkPin(location, headers);
-  const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== '' && encoding.toLowerCase() !== 'identity')
+  const encoding = headers['content-encoding'] ?? '';
+  if (location.stored !== true && encoding !== '' && encoding.toLowerCase() !== 'identity')
     throw bad(location, `the body is ${encoding}-encoded although identity was asked for`);
   const length = contentLength(location, headers);
 

@@ -121,15 +121,29 @@ suite('a local model', () => {
     assert.equal(records(stderr).at(-1)!['code'], 'NOT_FOUND');
   });
 
-  test('leaves a summary in the termination log', async (t) => {
+  test('leaves a summary in the termination log, which is the last line of the log too', async (t) => {
     const { cwd, source, dest } = await model(t);
     const log = join(cwd, 'termination-log');
-    await inProcess([source, dest, '--termination-log', log], { cwd });
-    const { status, targets, files } = JSON.parse(await readFile(log, 'utf8')) as Record<
-      string,
-      unknown
-    >;
+    const { stderr } = await inProcess([source, dest, '--termination-log', log], { cwd });
+    const line = await readFile(log, 'utf8');
+    const { status, targets, files } = JSON.parse(line) as Record<string, unknown>;
     assert.deepEqual([status, targets, files], ['done', [dest], 2]);
+    assert.equal(`${stderr.split('\n').at(-2)!}\n`, line);
+    await inProcess([source, dest, '--termination-log', log, ...TEXT], { cwd });
+    assert.equal((JSON.parse(await readFile(log, 'utf8')) as { status: unknown }).status, 'done');
+  });
+
+  test('leaves a summary that is JSON however many targets there are', async (t) => {
+    const { cwd, source, dest } = await model(t);
+    const log = join(cwd, 'termination-log');
+    const words = Array.from({ length: 60 }, (_, at) => [source, join(dest, String(at))]).flat();
+    const { status, stderr } = await inProcess([...words, '--termination-log', log], { cwd });
+    assert.equal(status, 0, stderr);
+    const line = await readFile(log, 'utf8');
+    assert.ok(Buffer.byteLength(line) <= 4096 && line.length > 1000, String(line.length));
+    const summary = JSON.parse(line) as Record<string, unknown>;
+    assert.deepEqual([summary['status'], summary['files'], summary['cut']], ['done', 120, true]);
+    assert.equal(`${stderr.split('\n').at(-2)!}\n`, line);
   });
 });
 

@@ -20,12 +20,12 @@ const FILES = `
 ## Secrets as files
 
 A secret may also be given as a file: \`X_FILE\` names a file that holds what \`X\` would, for ${list(SECRETS)}, \`<host>-headers\`, and
-\`ACCESS_KEY_ID\`, \`SECRET_ACCESS_KEY\`, \`SESSION_TOKEN\`, \`SERVICE_ACCOUNT_CREDENTIALS\` and \`HEADERS\` of a remote. White space around it is
-dropped. \`X\` itself wins, with a warning. The file is read once, at the start.
+\`SSE_CUSTOMER_KEY_BASE64\`, \`SERVICE_ACCOUNT_CREDENTIALS\` and \`HEADERS\` of a remote. White space around it is dropped. \`X\` itself
+wins, with a warning. The file is read once, at the start.
 
-Keys that change during a run come from files too (\`AWS_ACCESS_KEY_ID_FILE\`, \`AWS_SECRET_ACCESS_KEY_FILE\`, \`AWS_SESSION_TOKEN_FILE\`),
-from \`AWS_WEB_IDENTITY_TOKEN_FILE\`, Pod Identity, instance metadata or Google's credentials: these are asked again in time, or when the
-store no longer takes what they gave.
+Keys that change during a run come from files too (\`AWS_ACCESS_KEY_ID_FILE\`, \`AWS_SECRET_ACCESS_KEY_FILE\` and \`AWS_SESSION_TOKEN_FILE\`,
+the same three of a remote, the profiles of AWS, the file of \`GOOGLE_APPLICATION_CREDENTIALS\`), from \`AWS_WEB_IDENTITY_TOKEN_FILE\`, Pod
+Identity, instance metadata or Google's identities: these are asked again in time, or when the store no longer takes what they gave.
 `;
 
 function list(names: readonly string[]): string {

@@ -55,6 +55,7 @@ const PROXIES: Shown = [
 ];
 const MOUNTS: Shown = [KSERVE, 'phfs and nfs are the mounts that they become'];
 const SILENT: Shown = [KSERVE, "and what KServe's webhook always adds is not a word"];
+const SECRET_FILES: Shown = [KSERVE, 'stand for the variables without _FILE'];
 const REMOTE: Shown = [
   SELDON,
   'is a scheme of its own, and not that of the other store in the environment',
@@ -73,12 +74,16 @@ const SHOWN_BY: Readonly<Record<string, Shown>> = {
   AWS_SESSION_TOKEN_FILE: KEY_FILES,
   AWS_PROFILE: PROFILE,
   AWS_SHARED_CREDENTIALS_FILE: PROFILE,
-  AWS_CONFIG_FILE: PROFILE,
+  AWS_CONFIG_FILE: [S3_KEYS, 'come from a profile that only the configuration file has'],
   AWS_ROLE_ARN: WEB_IDENTITY,
   AWS_WEB_IDENTITY_TOKEN_FILE: WEB_IDENTITY,
   AWS_ENDPOINT_URL_STS: WEB_IDENTITY,
   AWS_CONTAINER_CREDENTIALS_FULL_URI: POD_IDENTITY,
   AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: [S3, 'names the source of the credentials and no secret'],
+  AWS_CONTAINER_AUTHORIZATION_TOKEN: [
+    S3_KEYS,
+    'come from the container, whose token may be given by value',
+  ],
   AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: POD_IDENTITY,
   AWS_EC2_METADATA_DISABLED: [S3, 'names the source of the credentials and no secret'],
   AWS_EC2_METADATA_SERVICE_ENDPOINT: [S3_KEYS, 'come from instance metadata'],
@@ -152,7 +157,8 @@ const SHOWN_BY: Readonly<Record<string, Shown>> = {
     'a service account signs for a token, which serves until its end',
   ],
   MODEL_FETCH_GCS_ANONYMOUS: NOBODY,
-  MODEL_FETCH_GCS_CREDENTIALS: REMOTE_GCS,
+  MODEL_FETCH_GCS_CREDENTIALS: [GCS, 'a service account may come as text'],
+  MODEL_FETCH_GCS_CREDENTIALS_FILE: SECRET_FILES,
   'RCLONE_CONFIG_<REMOTE>_TYPE': REMOTE,
   'RCLONE_CONFIG_<REMOTE>_ACCESS_KEY_ID': REMOTE,
   'RCLONE_CONFIG_<REMOTE>_SECRET_ACCESS_KEY': REMOTE,
@@ -168,7 +174,10 @@ const SHOWN_BY: Readonly<Record<string, Shown>> = {
   'RCLONE_CONFIG_<REMOTE>_FORCE_PATH_STYLE': REMOTE_WORDS,
   'RCLONE_CONFIG_<REMOTE>_REQUESTER_PAYS': REMOTE_WORDS,
   'RCLONE_CONFIG_<REMOTE>_USE_ACCELERATE_ENDPOINT': REMOTE_WORDS,
-  'RCLONE_CONFIG_<REMOTE>_SSE_CUSTOMER_KEY_BASE64': REMOTE_WORDS,
+  'RCLONE_CONFIG_<REMOTE>_SSE_CUSTOMER_KEY_BASE64': [
+    SELDON,
+    'has the key of its objects by value or in a file',
+  ],
   'RCLONE_CONFIG_<REMOTE>_ANONYMOUS': [
     SELDON,
     'is read as nobody where it says so, whatever account there is',
@@ -250,7 +259,7 @@ suite('the table of variables', () => {
 });
 
 /** Read by a name that a constant holds. */
-const JSON_VARIABLES = ['MODEL_FETCH_GCS_CREDENTIALS'];
+const JSON_VARIABLES = ['MODEL_FETCH_GCS_CREDENTIALS', 'MODEL_FETCH_GCS_CREDENTIALS_FILE'];
 
 test('a project pays for gs://', () => {
   assert.equal(optionsFrom({}).userProject, undefined);

@@ -193,10 +193,16 @@ suite('secrets in files', () => {
   test('stand for the variables without _FILE', () => {
     for (const name of [
       'HTTPS_PROXY',
+      'HTTP_PROXY',
+      'ALL_PROXY',
+      'https_proxy',
       'http_proxy',
+      'all_proxy',
+      'MODEL_FETCH_GCS_CREDENTIALS',
       'models.example.com-headers',
-      'RCLONE_CONFIG_MYS3_SECRET_ACCESS_KEY',
+      'RCLONE_CONFIG_MYS3_SSE_CUSTOMER_KEY_BASE64',
       'RCLONE_CONFIG_GS_SERVICE_ACCOUNT_CREDENTIALS',
+      'RCLONE_CONFIG_WEB_HEADERS',
     ])
       assert.equal(fromPlatform({ [`${name}_FILE`]: '/s/key' }, read).env[name], 'sesame', name);
   });
@@ -219,8 +225,21 @@ suite('secrets in files', () => {
       MODEL_FETCH_S3_SSE_C_KEY_FILE: '/nope',
       RCLONE_CONFIG_GS_SERVICE_ACCOUNT_FILE: '/nope',
       SOME_FILE: '/nope',
+      RCLONE_CONFIG_AZ_KEY_FILE: '/nope',
     };
     assert.deepEqual(fromPlatform(env, read).env, env);
+  });
+
+  test('stay files where keys are renewed, and are read when they are needed', () => {
+    for (const name of ['ACCESS_KEY_ID', 'SECRET_ACCESS_KEY', 'SESSION_TOKEN']) {
+      const variable = `RCLONE_CONFIG_MYS3_${name}_FILE`;
+      const env = { [variable]: '/s/key', [`AWS_${name}_FILE`]: '/nope' };
+      assert.deepEqual(fromPlatform(env, read).env, env);
+      assert.throws(
+        () => fromPlatform({ [variable]: '/nope' }, read),
+        refused(new RegExp(`${variable} names /nope.*ENOENT`)),
+      );
+    }
   });
 
   test('yield to the variable itself, which is worth a warning', () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite, test, type TestContext } from 'node:test';
@@ -74,6 +75,48 @@ suite('a remote of type s3', () => {
     await writeFile(file, `${SECRET_ACCESS_KEY}\n`);
     const env = remote('MYS3', { ...rest, SECRET_ACCESS_KEY_FILE: file });
     assert.equal((await fetched(t, 'mys3:b/m', env)).status, 0);
+  });
+
+  test('may have its keys in files, which are read again when they were renewed', async (t) => {
+    const place = await folder(t);
+    const names = ['ACCESS_KEY_ID', 'SECRET_ACCESS_KEY', 'SESSION_TOKEN'];
+    const write = (word: string): void => {
+      for (const name of names) writeFileSync(join(place, name), `${word}-${name}\n`);
+    };
+    const keysOf = (word: string, expiresAt?: number) => ({
+      accessKeyId: `${word}-ACCESS_KEY_ID`,
+      secretAccessKey: `${word}-SECRET_ACCESS_KEY`,
+      sessionToken: `${word}-SESSION_TOKEN`,
+      ...(expiresAt !== undefined && { expiresAt }),
+    });
+    write('old');
+    const server = await s3(t, {
+      credentials: [keysOf('old', 1), keysOf('new')],
+      faults: () => {
+        write('new');
+        return undefined;
+      },
+    });
+    const files = Object.fromEntries(names.map((name) => [`${name}_FILE`, join(place, name)]));
+    const env = remote('MYS3', { TYPE: 's3', ENDPOINT: server.url, ...files });
+    const { status, stderr } = await fetched(t, 'mys3:b/m', env);
+    assert.equal(status, 0, stderr);
+    assert.ok(server.requests.some(({ code }) => code === 'ExpiredToken'));
+  });
+
+  test('has the key of its objects by value or in a file', async (t) => {
+    const key = Buffer.alloc(32, 7).toString('base64');
+    const file = join(await folder(t), 'key');
+    await writeFile(file, `${key}\n`);
+    const server = await s3(t);
+    for (const more of [{ SSE_CUSTOMER_KEY_BASE64: key }, { SSE_CUSTOMER_KEY_BASE64_FILE: file }]) {
+      server.requests.length = 0;
+      await fetched(t, 'mys3:b/m', remote('MYS3', { ...settings(server), ...more }));
+      const sent = server.requests.map(
+        ({ headers }) => headers['x-amz-server-side-encryption-customer-key'],
+      );
+      assert.ok(sent.includes(key), JSON.stringify(Object.keys(more)));
+    }
   });
 
   test('without keys is read as nobody; with ENV_AUTH by the keys of the environment', async (t) => {

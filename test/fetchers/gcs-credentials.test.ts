@@ -86,6 +86,15 @@ describe('credentials', () => {
     assert.ok(Math.abs(location.expiresAt! - Date.now() - 3_600_000) < 10_000);
   });
 
+  test('a service account may come as text', async () => {
+    const text = JSON.stringify(server.serviceAccount());
+    await fetchWith({
+      MODEL_FETCH_GCS_CREDENTIALS: text,
+      GOOGLE_APPLICATION_CREDENTIALS: '/of/another/store.json',
+    });
+    assert.equal(server.tokens.issued.length, 1);
+  });
+
   test('a key that is not the account’s is UNAUTHENTICATED, and is not told', async () => {
     const { privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
@@ -216,6 +225,42 @@ describe('a token that is refused', () => {
       fetcher.locate(entry!, { failed }),
       fails('UNAUTHENTICATED', /token was refused/),
     );
+  });
+
+  test('is renewed with the key that is in the file by now', async () => {
+    const key = await file(server.serviceAccount());
+    const resolver = fromEnv(env({ GOOGLE_APPLICATION_CREDENTIALS: key }));
+    const fetcher = await bench.resolve(resolver, 'gs://b/m');
+    const [entry] = await collect(fetcher);
+    const location = (await fetcher.locate(entry!)) as HttpLocation;
+    const failed = { location, status: 401 };
+    server.tokens.revokeAll();
+    server.tokens.renewKeys();
+    await assert.rejects(fetcher.locate(entry!, { failed }), fails('UNAUTHENTICATED', /Signature/));
+    await file(server.serviceAccount());
+    const fresh = (await fetcher.locate(entry!, { failed })) as HttpLocation;
+    assert.equal(await bench.read(fresh, 5), 'bytes');
+  });
+
+  test('is not waited for: one that ends is renewed with the key that is in the file by now', async () => {
+    // Google's clients renew what lasts less than some minutes at each use.
+    const short = await startGcs({
+      requireAuth: true,
+      tokenLifetimeS: 60,
+      buckets: { b: { 'm/a': 'bytes' } },
+    });
+    try {
+      const key = await file(short.serviceAccount());
+      const more = { MODEL_FETCH_GCS_ENDPOINT: short.url, GOOGLE_APPLICATION_CREDENTIALS: key };
+      const fetcher = await bench.resolve(fromEnv(env(more)), 'gs://b/m/');
+      short.tokens.renewKeys();
+      await file(short.serviceAccount());
+      assert.equal((await collect(fetcher)).length, 1);
+      short.tokens.renewKeys();
+      await assert.rejects(collect(fetcher), fails('UNAUTHENTICATED', /Signature/));
+    } finally {
+      await short.close();
+    }
   });
 
   test('half-way through a listing is renewed there', async () => {

@@ -1,6 +1,7 @@
 /** The SDK's own chain reads the process's environment: each source is tried in a process of its own. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -78,6 +79,36 @@ describe('s3 credentials', { concurrency: 2 }, () => {
     assert.deepEqual(await read(env), { text: 'the model', source: 'profile named (AWS_PROFILE)' });
   });
 
+  it('come from a profile that only the configuration file has', async () => {
+    const file = join(folder, 'config-alone');
+    const keys = `aws_access_key_id = ${LONG.accessKeyId}\naws_secret_access_key = ${LONG.secretAccessKey}\n`;
+    await writeFile(file, `[profile other]\n${keys}`);
+    const env = { AWS_PROFILE: 'other', AWS_CONFIG_FILE: file };
+    assert.partialDeepStrictEqual(await read(env), { text: 'the model' });
+  });
+
+  it('are read again from the files of a profile that were renewed while a model is read', async () => {
+    const file = join(folder, 'renewed');
+    const write = ({ accessKeyId, secretAccessKey, sessionToken }: S3Credentials): void => {
+      writeFileSync(
+        file,
+        `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\naws_session_token = ${String(sessionToken)}\n`,
+      );
+    };
+    const old = { accessKeyId: 'ASIAOLD', secretAccessKey: 'old', sessionToken: 'old' };
+    write(old);
+    await using store = await startS3({
+      credentials: [{ ...old, expiresAt: 1 }, SESSION],
+      faults: () => {
+        write(SESSION);
+        return undefined;
+      },
+    });
+    store.put('b', 'm/a', 'the model');
+    const env = { AWS_ENDPOINT_URL_S3: store.url, AWS_SHARED_CREDENTIALS_FILE: file };
+    assert.partialDeepStrictEqual(await read(env), { text: 'the model' });
+  });
+
   it('come from a web identity, as in EKS with a role for the service account', async () => {
     const asked: string[] = [];
     await using sts = await serve((request, response) => {
@@ -110,6 +141,20 @@ describe('s3 credentials', { concurrency: 2 }, () => {
     const env = {
       AWS_CONTAINER_CREDENTIALS_FULL_URI: `${agent.url}/v1/credentials`,
       AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: join(folder, 'token'),
+    };
+    assert.partialDeepStrictEqual(await read(env), { text: 'the model' });
+  });
+
+  it('come from the container, whose token may be given by value', async () => {
+    await using agent = await serve((request, response) => {
+      const allowed = request.headers.authorization === 'a.value';
+      response
+        .writeHead(allowed ? 200 : 403, { 'content-type': 'application/json' })
+        .end(allowed ? sessionJson() : '{}');
+    });
+    const env = {
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${agent.url}/v1/credentials`,
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: 'a.value',
     };
     assert.partialDeepStrictEqual(await read(env), { text: 'the model' });
   });

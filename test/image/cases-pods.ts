@@ -85,6 +85,7 @@ async function runPod(
     assert.equal(ran.status, 0, ran.stderr);
     assert.equal(ended!.oomKills ?? 0, 0, 'processes killed for want of memory');
     assert.match(ran.message, /"status":"done"/);
+    assert.ok(ran.stderr.endsWith(`\n${ran.message}`), 'the message is not the last line');
     for (const [place, names] of Object.entries(files))
       assert.deepEqual(await node.files(place), names, join(name, place));
     const { bytes } = JSON.parse(ran.message) as { bytes: number };

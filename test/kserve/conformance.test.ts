@@ -4,93 +4,26 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { suite, test, type TestContext } from 'node:test';
-import { startGcs, type GcsServer } from '../servers/gcs.ts';
-import { startHttpServer, type HttpServer } from '../servers/http.ts';
-import { startS3, type S3Server } from '../servers/s3.ts';
-import { symlink, tar, zip, type TarMember } from '../support/archives.ts';
-import { folder } from '../cli/child.ts';
+import { suite, test } from 'node:test';
 import { inProcess } from '../cli/host.ts';
+import { startHttpServer } from '../servers/http.ts';
+import { symlink, tar, zip, type TarMember } from '../support/archives.ts';
 import { noteCase, testDocument } from './conformance-doc.ts';
-
-interface World {
-  readonly s3: S3Server;
-  readonly gcs: GcsServer;
-  readonly web: HttpServer;
-  readonly home: string;
-  readonly env: Record<string, string>;
-}
-
-interface Case {
-  readonly name: string;
-  /** Puts the source in place; answers the URI, or it and variables, where they are not known before. */
-  readonly put?: (world: World) => unknown;
-  readonly uri?: string;
-  readonly env?: Record<string, string>;
-  /** The files that are there then, by path; or the exit status, and then there are none. */
-  readonly gives: readonly string[] | number;
-}
-
-async function world(t: TestContext): Promise<World> {
-  const s3 = await startS3();
-  t.after(() => s3.close());
-  const gcs = await startGcs();
-  t.after(() => gcs.close());
-  const web = await startHttpServer();
-  t.after(() => web.close());
-  const env = {
-    AWS_ENDPOINT_URL: s3.url,
-    AWS_ACCESS_KEY_ID: 'test',
-    AWS_SECRET_ACCESS_KEY: 'secret',
-    STORAGE_EMULATOR_HOST: gcs.url,
-  };
-  return { s3, gcs, web, home: await folder(t), env };
-}
-
-async function filesIn(target: string): Promise<string[]> {
-  const found = await readdir(target, { recursive: true, withFileTypes: true }).catch(() => []);
-  return found
-    .filter((one) => !one.isDirectory())
-    .map((one) => join(one.parentPath, one.name).slice(target.length + 1))
-    .filter((name) => !name.startsWith('.model-fetch/'))
-    .sort();
-}
-
-function cases(title: string, list: readonly Case[]): void {
-  suite(title, () => {
-    for (const { name, put, uri, env, gives } of list)
-      test(noteCase(title, name), async (t) => {
-        const there = await world(t);
-        const answer = await put?.(there);
-        const given = answer as { uri?: string; env?: Record<string, string> } | string | undefined;
-        const source = (typeof given === 'string' ? given : given?.uri) ?? uri!;
-        const own = typeof given === 'object' ? given.env : undefined;
-        const target = join(there.home, 'mnt', 'models');
-        const words = [source, target, '--connect-grace', '0s', '--attempts', '3'];
-        const { status, stderr } = await inProcess(words, {
-          env: { ...there.env, ...env, ...own },
-        });
-        const files = await filesIn(target);
-        if (typeof gives === 'number') assert.deepEqual([status, files], [gives, []], stderr);
-        else assert.deepEqual([status, files], [0, [...gives].sort()], stderr);
-      });
-  });
-}
-
-const objects =
-  (...keys: string[]) =>
-  ({ s3 }: World): void => {
-    for (const key of keys) s3.put('foo', key, key.endsWith('/') ? '' : key);
-  };
-const blobs =
-  (...names: string[]) =>
-  ({ gcs }: World): void => {
-    gcs.put('foo', 'elsewhere', 'x');
-    for (const name of names) gcs.put('foo', name, name.endsWith('/') ? '' : name);
-  };
+import {
+  blobs,
+  cases,
+  filesIn,
+  MODEL,
+  objects,
+  served,
+  TGZ,
+  world,
+  ZIP,
+  type Case,
+} from './conformance.ts';
 
 cases('test_s3', [
   {
@@ -194,6 +127,12 @@ cases('test_s3', [
     gives: ['a.bin'],
   },
   {
+    name: 's3_no_patterns_downloads_all',
+    put: objects('m/a.bin', 'm/b.json'),
+    uri: 's3://foo/m',
+    gives: ['a.bin', 'b.json'],
+  },
+  {
     name: 'exact_object_bypasses_filter',
     put: objects('m/a.bin'),
     uri: 's3://foo/m/a.bin',
@@ -219,6 +158,7 @@ cases('TestShouldDownload', [
   chosen('allow', patterns('["*.bin"]'), ['a.bin']),
   chosen('several to allow', patterns('["*.bin", "b*"]'), ['a.bin', 'b.json']),
   chosen('ignore', patterns(undefined, '["*.bin"]'), ['b.json', 'sub/c.json']),
+  chosen('several to ignore', patterns(undefined, '["*.bin", "b*"]'), ['sub/c.json']),
   chosen('allow, then ignore', patterns('["*.json"]', '["sub/*"]'), ['b.json']),
   chosen('a sub-folder: * crosses /', patterns('["*c.json"]'), ['sub/c.json']),
   chosen('the sub-folder itself', patterns('["sub/*"]'), ['sub/c.json']),
@@ -344,7 +284,27 @@ cases('test_gcs', [
     gives: ['m.bin'],
   },
   {
-    name: 'patterns',
+    name: 'allow_patterns',
+    put: blobs('bar/a.json', 'bar/b.bin', 'bar/sub/c.json'),
+    uri: 'gs://foo/bar',
+    env: { STORAGE_ALLOW_PATTERNS: '["*.json"]' },
+    gives: ['a.json', 'sub/c.json'],
+  },
+  {
+    name: 'ignore_patterns',
+    put: blobs('bar/a.json', 'bar/b.bin', 'bar/sub/c.json'),
+    uri: 'gs://foo/bar',
+    env: { STORAGE_IGNORE_PATTERNS: '["*.json"]' },
+    gives: ['b.bin'],
+  },
+  {
+    name: 'no_patterns_downloads_all',
+    put: blobs('bar/a.json', 'bar/b.bin'),
+    uri: 'gs://foo/bar',
+    gives: ['a.json', 'b.bin'],
+  },
+  {
+    name: 'patterns, both',
     put: blobs('bar/a.json', 'bar/b.bin', 'bar/sub/c.json'),
     uri: 'gs://foo/bar',
     env: { STORAGE_ALLOW_PATTERNS: '*.json', STORAGE_IGNORE_PATTERNS: 'sub/*' },
@@ -361,16 +321,6 @@ cases('test_gcs', [
   { name: 'no neighbours', put: blobs('bar/a', 'bar-v2/a'), uri: 'gs://foo/bar', gives: ['a'] },
   { name: '≠ a whole bucket', put: blobs('bar/a'), uri: 'gs://foo', gives: ['bar/a', 'elsewhere'] },
 ]);
-
-const MODEL: TarMember = { name: 'model.pth', content: '' };
-const TGZ = gzipSync(tar(MODEL));
-const ZIP = zip([{ name: 'model.pth', content: '' }]);
-const served =
-  (path: string, bytes: Buffer | string, type?: string, query = '') =>
-  ({ web }: World): string => {
-    const headers = type === undefined ? {} : { 'content-type': type };
-    return `${web.put(path, bytes, { headers })}${query}`;
-  };
 
 cases('test_storage: http', [
   ...['', '?foo=bar'].flatMap((query): Case[] => [
@@ -551,6 +501,19 @@ cases('archives as they were seen', [
 ]);
 
 cases('test_storage: local', [
+  ...['file:///', '/', '.'].map((uri): Case => ({
+    name: `≠ local_path ${uri} without a destination is a usage error`,
+    words: [uri],
+    gives: 2,
+  })),
+  ...(['model.tgz', 'model.zip'] as const).map((name): Case => ({
+    name: name.endsWith('zip') ? 'unpack_zip_file' : 'unpack_tar_file',
+    put: async ({ home }) => {
+      await writeFile(join(home, name), name.endsWith('zip') ? ZIP : TGZ);
+      return `file://${home}/${name}`;
+    },
+    gives: ['model.pth'],
+  })),
   { name: 'local_path_exception', uri: 'file:///nonexistent/model', gives: 10 },
   {
     name: 'local_path_with_out_dir_not_exist',

@@ -217,15 +217,19 @@ export async function httpSources(): Promise<Sources & { readonly strays: () => 
       const fits = random(4) > 0;
       const type = pick(random, fits ? types : ODD);
       const named = random(8) === 0;
+      const encoding = random(8) === 0 ? pick(random, ['gzip', 'x-gzip', 'br']) : undefined;
       const headers = {
         'content-type': type,
+        ...(encoding !== undefined && { 'content-encoding': encoding }),
         ...(named && { 'content-disposition': 'attachment; filename="real.bin"' }),
       };
       const path = `/${String((pages += 1))}/${name}`;
-      server.put(path.replace(/\?.*/, ''), bytes, { headers });
+      const body = encoding !== undefined && kind === 'any' ? gzipSync(bytes) : bytes;
+      server.put(path.replace(/\?.*/, ''), body, { headers });
       const all = [...traits, ...own];
       if (!types.some((one) => type.startsWith(one.replace(/;.*/, '')))) all.push('content types');
       if (named) all.push('a name from the server');
+      if (encoding !== undefined) all.push('encoded answers');
       return [{ uri: server.url(path), objects: new Map(), traits: all, env: {} }];
     },
     strays: () => server.requests.filter(({ headers }) => headers['x-token'] !== 'sesame').length,

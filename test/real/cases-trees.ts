@@ -56,6 +56,19 @@ export const TREE_CASES: readonly Case[] = [
   },
 
   {
+    name: 'objects that are labelled as encoded are what was stored',
+    needs: ({ scheme }) => scheme === 's3',
+    run: async (scene) => {
+      const tree = ['gzip', 'aws-chunked'].flatMap((encoding) => [
+        { path: `${encoding}.json`, body: gzipSync(bytes(encoding, 500)), upload: { encoding } },
+        { path: `${encoding}.bin`, body: bytes(encoding, 20 << 20), upload: { encoding } },
+      ]);
+      const { uri } = await scene.bucket(tree, 'm/');
+      await scene.sameAsKServe(`${uri}/m`, await scene.fetched(`${uri}/m`, treeOf(tree)));
+    },
+  },
+
+  {
     name: 'a model that is one archive is unpacked, by its folder and by its name',
     run: async (scene) => {
       const files = {

@@ -308,6 +308,15 @@ export const EXPLANATIONS: readonly Explanation[] = [
       kinds: ['only KServe failed'],
     },
     {
+      name: 'encoded answers',
+      schemes: ['http'],
+      kserve: 'writes what arrives, encoded where the server encodes what it was not asked to',
+      ours: 'decodes gzip, but for names that say that they are compressed; another encoding is an error (exit 13)',
+      reason: 'The encoding belongs to the way, and not to the file.',
+      compat: 'as KServe',
+      kinds: ['content', 'only we failed'],
+    },
+    {
       name: 'a file that is merely compressed',
       schemes: ['http'],
       kserve: 'stores `p.pkl.gz` decompressed, as `p.pkl.gz.tar`',

@@ -64,6 +64,19 @@ const PAGES: readonly Page[] = [
     trait: 'content types',
   },
   {
+    path: '/m/encoded.json',
+    body: gzipSync('{"a":1}'),
+    headers: { ...BINARY, 'content-encoding': 'gzip' },
+    becomes: file('encoded.json', Buffer.from('{"a":1}')),
+    trait: 'encoded answers',
+  },
+  {
+    path: '/apache/model.tar.gz',
+    body: gzipSync(tarOf(FILES)),
+    headers: { ...type('application/x-gzip'), 'content-encoding': 'x-gzip' },
+    becomes: UNPACKED,
+  },
+  {
     path: '/m/p.pkl.gz',
     body: gzipSync(WEIGHTS),
     headers: BINARY,

@@ -23,6 +23,8 @@ def put(bucket, item):
     try:
         if "parts" in item:
             put_in_parts(bucket, item["key"], body, item["parts"], item.get("algorithm"), item.get("type"))
+        elif "encoding" in item:
+            client.put_object(Bucket=bucket, Key=item["key"], Body=body, ContentEncoding=item["encoding"])
         elif "algorithm" in item:
             client.put_object(Bucket=bucket, Key=item["key"], Body=body, ChecksumAlgorithm=item["algorithm"])
         else:

@@ -3,11 +3,13 @@ import { createCipheriv, createHash } from 'node:crypto';
 
 const MIB = 1 << 20;
 
-/** How an object is uploaded: whole, or in parts, with a checksum the store keeps. */
+/** How an object is uploaded: whole, or in parts, with a checksum the store keeps, with a label. */
 export interface Upload {
   readonly parts?: number;
   readonly algorithm?: 'CRC64NVME' | 'CRC32' | 'CRC32C' | 'SHA256' | 'SHA1';
   readonly type?: 'FULL_OBJECT' | 'COMPOSITE';
+  /** The label `Content-Encoding`; of objects that are uploaded whole. */
+  readonly encoding?: string;
 }
 
 export interface StoredObject {

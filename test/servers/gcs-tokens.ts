@@ -49,6 +49,11 @@ export class TokenAuthority {
     this.#valid.clear();
   }
 
+  /** From now on the account has another key. */
+  renewKeys(): void {
+    this.#keys = undefined;
+  }
+
   issue(): { access_token: string; expires_in: number; token_type: string } {
     const token = `ya29.${randomBytes(24).toString('base64url')}`;
     this.#valid.set(token, Date.now() + this.#lifetimeS * 1000);

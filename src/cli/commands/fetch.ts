@@ -3,7 +3,7 @@ import type { FetchResult, Pair, PlannedTarget } from '../../fetch-model.ts';
 import type { Context } from '../context.ts';
 import { columns, count, formatBytes } from '../format.ts';
 import { refuseUnknownCommand, toPairs } from '../grammar.ts';
-import { boundFields, Report, sum } from '../report.ts';
+import { Report, type Summary } from '../report.ts';
 
 export async function run(context: Context): Promise<void> {
   const { operands, cwd, env, values, out } = context;
@@ -29,8 +29,7 @@ export async function run(context: Context): Promise<void> {
       return;
     }
     const results = await library.fetchModels(pairs, { ...options, onEvent: report.onEvent });
-    report.done(results);
-    printResults(context, pairs, results, report.bound);
+    printResults(context, pairs, results, report.done(results));
   } finally {
     report.stop();
   }
@@ -56,21 +55,16 @@ function printResults(
   context: Context,
   pairs: readonly Pair[],
   results: readonly FetchResult[],
-  bound: Report['bound'],
+  { msg, figures }: Summary,
 ): void {
   if (context.out.json) context.out.document(results);
   else for (const { target } of results) context.out.line(target);
-  const { files, bytes, fetchedBytes, retries, verified } = sum(results);
-  context.summarize({
+  context.summarize(msg, {
+    event: 'done',
     status: 'done',
     targets: [...new Set(results.map((result) => result.target))],
     sources: results.flatMap((result) => result.sources).slice(0, pairs.length),
-    files,
-    bytes,
-    fetchedBytes,
-    retries,
-    verified,
-    ...boundFields(bound),
+    ...figures,
   });
 }
 

@@ -6,7 +6,7 @@ import { count, formatBytes } from '../format.ts';
 import { oneOperand } from './operands.ts';
 
 export async function run(context: Context): Promise<void> {
-  const { out, values, cwd, signal, log } = context;
+  const { out, values, cwd, signal } = context;
   const dest = resolve(cwd, oneOperand(context, '<dest>'));
   if (values.manifest === false)
     throw new ModelFetchError('INVALID_OPTION', 'verify needs a manifest', {
@@ -15,13 +15,8 @@ export async function run(context: Context): Promise<void> {
   const { verifyTarget } = await import('../../fetch-model.ts');
   const options = { signal, ...(values.manifest !== undefined && { manifest: values.manifest }) };
   const { files, bytes, manifest } = await verifyTarget(dest, options);
-  log('info', `${count(files, 'file')}, ${formatBytes(bytes)}: all as in ${manifest}`, {
-    event: 'verified',
-    target: dest,
-    files,
-    bytes,
-  });
   if (out.json) out.document({ target: dest, files, bytes, manifest });
   else out.line(dest);
-  context.summarize({ status: 'verified', target: dest, files, bytes });
+  const msg = `${count(files, 'file')}, ${formatBytes(bytes)}: all as in ${manifest}`;
+  context.summarize(msg, { event: 'verified', status: 'verified', target: dest, files, bytes });
 }

@@ -16,20 +16,17 @@ export const SECRETS: readonly string[] = [
   'http_proxy',
   'https_proxy',
   'all_proxy',
-];
-
-/** Read by the fetcher, and again when the store no longer takes them. */
-export const RENEWED: readonly string[] = [
-  'AWS_ACCESS_KEY_ID',
-  'AWS_SECRET_ACCESS_KEY',
-  'AWS_SESSION_TOKEN',
+  'MODEL_FETCH_GCS_CREDENTIALS',
 ];
 
 /** The same for names that hold a host or a remote. */
-export const SECRET_FORMS: readonly RegExp[] = [
+const SECRET_FORMS: readonly RegExp[] = [
   /^[^=]+-headers$/,
-  /^RCLONE_CONFIG_.+_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SERVICE_ACCOUNT_CREDENTIALS|HEADERS)$/,
+  /^RCLONE_CONFIG_.+_(SSE_CUSTOMER_KEY_BASE64|SERVICE_ACCOUNT_CREDENTIALS|HEADERS)$/,
 ];
+
+/** Keys that stay files: the fetcher reads them, and again when the store no longer takes what they held. */
+const RENEWED = /^(AWS|RCLONE_CONFIG_.+)_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$/;
 
 /** `env` with the secrets that its `*_FILE` variables name. Throws `INVALID_OPTION` for files that cannot be read, or are empty. */
 export function withSecretFiles(env: Env, read: ReadText, told: Told): Env {
@@ -38,10 +35,15 @@ export function withSecretFiles(env: Env, read: ReadText, told: Told): Env {
     if (!variable.endsWith('_FILE') || path === undefined || path.trim() === '') continue;
     const secret = variable.slice(0, -'_FILE'.length);
     const isOnce = SECRETS.includes(secret) || SECRET_FORMS.some((form) => form.test(secret));
-    if (!isOnce && !RENEWED.includes(secret)) continue;
-    if ((env[secret] ?? '').trim() === '') {
-      if (isOnce) found[secret] = secretIn(path, variable, read);
-    } else told.warnings.push(`${variable} is not looked at, because ${secret} is set`);
+    if (!isOnce && !RENEWED.test(secret)) continue;
+    if ((env[secret] ?? '').trim() !== '') {
+      told.warnings.push(`${variable} is not looked at, because ${secret} is set`);
+      continue;
+    }
+    // A remote's is looked at by this name, as only here it is known; Amazon's by whoever needs it.
+    if (secret.startsWith('AWS_')) continue;
+    const text = secretIn(path, variable, read);
+    if (isOnce) found[secret] = text;
   }
   return { ...env, ...found };
 }

@@ -34,12 +34,15 @@ const OTHER_KEYS = [
 
 /** For type `s3`. A remote without keys and without `ENV_AUTH` is read by nobody, as rclone does. */
 export function s3Env({ settings }: Remote, env: Env): Env {
-  const own = settings['ACCESS_KEY_ID'] !== undefined;
+  const own = (settings['ACCESS_KEY_ID'] ?? settings['ACCESS_KEY_ID_FILE']) !== undefined;
   const byEnv = isTrue(settings['ENV_AUTH']) && !own;
   return without(env, byEnv ? OTHER_STORE : [...OTHER_STORE, ...OTHER_KEYS], {
     AWS_ACCESS_KEY_ID: settings['ACCESS_KEY_ID'],
     AWS_SECRET_ACCESS_KEY: settings['SECRET_ACCESS_KEY'],
     AWS_SESSION_TOKEN: settings['SESSION_TOKEN'],
+    AWS_ACCESS_KEY_ID_FILE: settings['ACCESS_KEY_ID_FILE'],
+    AWS_SECRET_ACCESS_KEY_FILE: settings['SECRET_ACCESS_KEY_FILE'],
+    AWS_SESSION_TOKEN_FILE: settings['SESSION_TOKEN_FILE'],
     AWS_PROFILE: settings['PROFILE'],
     AWS_REGION: settings['REGION'],
     AWS_REQUEST_PAYER: isTrue(settings['REQUESTER_PAYS']) ? 'requester' : undefined,
