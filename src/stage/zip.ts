@@ -12,7 +12,6 @@ import type { Source } from '../transfer/source.ts';
 import { checkedStream } from '../verify/checked-stream.ts';
 import { isCrc } from '../verify/crc.ts';
 import { chooseDigests } from '../verify/expected.ts';
-import { digestsOf } from '../verify/learn.ts';
 import { algorithmOf } from '../verify/parts.ts';
 import { formatOf, HEAD } from './archive-format.ts';
 import { bring } from './bring.ts';
@@ -107,8 +106,8 @@ async function inMemory(
   let learnt: readonly Digest[] = [];
   const got = await readInto(bytes, (sink, restart) =>
     read(transfer, source, {
-      onHead: ({ status, headers }) => {
-        learnt = digestsOf(headers, status === 200);
+      onDigests: (digests) => {
+        learnt = digests;
       },
       sink,
       restart,

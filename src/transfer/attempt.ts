@@ -1,5 +1,6 @@
 /** One exchange of a read, on the lane that can do it, here or on a thread. */
 import type { HttpLocation } from '../fetcher.ts';
+import { digestsOf } from '../verify/learn.ts';
 import { Leash } from './errand.ts';
 import { NotForFastLane, type Lane, type LaneJob } from './lane.ts';
 import { held } from './rate.ts';
@@ -34,16 +35,21 @@ export async function attempt(
     : resumed
       ? { start: progress.at, end: size! }
       : undefined;
+  const { onDigests, errand } = request;
   const job: Job = {
     location,
     range,
     size,
-    onHead: resumed ? undefined : request.onHead,
+    onHead:
+      resumed || !onDigests
+        ? undefined
+        : ({ status, headers }) => {
+            onDigests(digestsOf(headers, status === 200));
+          },
     signal: transfer.signal,
     stallMs: transfer.stallMs,
   };
   const { threads } = transfer;
-  const { errand } = request;
   const left = (end ?? 0) - progress.at;
   const short = size !== undefined && size < SHORT;
   const waiting = transfer.slots.enter(short);
@@ -131,7 +137,7 @@ async function sendOut(
   );
   begins(request, from, (end) => running.shorten(end - from));
   const outcome = await running.outcome;
-  if (outcome.head) job.onHead?.(outcome.head);
+  if (job.onHead) request.onDigests?.(outcome.digests);
   progress.at += outcome.bytes;
   errand.took(outcome.bytes, outcome.crcs, outcome.mark);
   if ('error' in outcome) throw outcome.error;

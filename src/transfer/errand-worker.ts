@@ -1,18 +1,16 @@
 /** A thread that runs errands over a network and a fast lane of its own. See `threads.ts`. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createConnector, type NetworkOptions } from '../net/create-connector.ts';
-import type { CrcAlgorithm } from '../verify/crc.ts';
 import { writingMs } from '../write-clock.ts';
-import { Leash, runErrand, type Errand } from './errand.ts';
-import { toData, type ErrorData } from './error-data.ts';
+import { packOutcome, unpackErrand, type ErrandData, type OutcomeData } from './errand-data.ts';
+import { Leash, runErrand } from './errand.ts';
 import { createFastLane } from './fast-lane.ts';
-import type { Head } from './lane.ts';
-import type { FileMark } from './part-file.ts';
 
 export type ToThread =
-  | { readonly type: 'run'; readonly id: number; readonly errand: Errand }
   | { readonly type: 'shorten'; readonly id: number; readonly most: number }
-  | { readonly type: 'stop'; readonly id: number };
+  | { readonly type: 'stop'; readonly group: number }
+  /** To be run; those of one group are stopped together. */
+  | readonly [id: number, group: number, errand: ErrandData];
 
 /** Bytes that are in place since the last count, and the CRCs of all that the errand has so far, where they are worth a note. */
 export type Count = readonly [
@@ -29,15 +27,8 @@ export type FromThread =
       readonly writingMs: number;
     }
   | { readonly type: 'shortened'; readonly id: number; readonly yes: boolean }
-  | {
-      readonly type: 'done';
-      readonly id: number;
-      readonly bytes: number;
-      readonly crcs: ReadonlyMap<CrcAlgorithm, bigint>;
-      readonly head: Head | undefined;
-      readonly mark: FileMark | undefined;
-      readonly error: ErrorData | undefined;
-    };
+  /** Done. */
+  | readonly [id: number, outcome: OutcomeData];
 
 /** Milliseconds between two counts: for the bar, the climb, and for what a killed run had. */
 const COUNT_MS = 25;
@@ -45,7 +36,8 @@ const COUNT_MS = 25;
 const port = parentPort!;
 const network = createConnector(workerData as NetworkOptions);
 const { lane } = createFastLane({ network });
-const running = new Map<number, { readonly leash: Leash; readonly stop: AbortController }>();
+const running = new Map<number, Leash>();
+const groups = new Map<number, AbortController>();
 const counts = new Map<number, number>();
 let telling: FromThread[] = [];
 let counting: NodeJS.Timeout | undefined;
@@ -89,40 +81,35 @@ function received(): { readonly message: readonly ToThread[] } | undefined {
   return receiveMessageOnPort(port);
 }
 
-async function run(id: number, errand: Errand): Promise<void> {
-  const stop = new AbortController();
-  const leash = new Leash(stop.signal, (bytes) => {
+async function run(id: number, group: number, errand: ErrandData): Promise<void> {
+  const leash = new Leash(controllerOf(group).signal, (bytes) => {
     count(id, bytes);
   });
-  running.set(id, { leash, stop });
-  const { bytes, crcs, head, mark, error } = await runErrand(lane, errand, leash);
+  running.set(id, leash);
+  const outcome = await runErrand(lane, unpackErrand(errand), leash);
   running.delete(id);
   // `bytes` tells them all.
   counts.delete(id);
-  tell({
-    type: 'done',
-    id,
-    bytes,
-    crcs,
-    head,
-    mark,
-    error: error === undefined ? undefined : toData(error),
-  });
+  tell([id, packOutcome(outcome)]);
+}
+
+function controllerOf(group: number): AbortController {
+  let controller = groups.get(group);
+  if (!controller) groups.set(group, (controller = new AbortController()));
+  return controller;
 }
 
 function heed(message: ToThread): void {
-  const { id } = message;
-  switch (message.type) {
-    case 'run':
-      void run(id, message.errand);
-      break;
-    case 'shorten':
-      tell({ type: 'shortened', id, yes: running.get(id)?.leash.shorten(message.most) ?? false });
-      break;
-    case 'stop':
-      running.get(id)?.stop.abort(new Error('stopped'));
-      break;
+  if (!('type' in message)) {
+    void run(...message);
+    return;
   }
+  if (message.type === 'stop') {
+    controllerOf(message.group).abort(new Error('stopped'));
+    return;
+  }
+  const { id, most } = message;
+  tell({ type: 'shortened', id, yes: running.get(id)?.shorten(most) ?? false });
 }
 
 function heedAll(messages: readonly ToThread[]): void {

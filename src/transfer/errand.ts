@@ -4,10 +4,11 @@
  */
 import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import { onDisk } from '../disk.ts';
-import type { ByteRange, HttpLocation } from '../fetcher.ts';
+import type { ByteRange, Digest, HttpLocation } from '../fetcher.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { rangeDigester } from '../verify/digester.ts';
-import type { Head, Lane } from './lane.ts';
+import { digestsOf } from '../verify/learn.ts';
+import type { Lane } from './lane.ts';
 import { markOf, writeAt, type FileMark } from './part-file.ts';
 
 /** Where the body goes. */
@@ -37,7 +38,8 @@ export interface Outcome {
   readonly bytes: number;
   /** Of those bytes. */
   readonly crcs: ReadonlyMap<CrcAlgorithm, bigint>;
-  readonly head?: Head;
+  /** Of the whole file, as the answer told them. */
+  readonly digests: readonly Digest[];
   /** Of a new file. */
   readonly mark?: FileMark;
   readonly error?: unknown;
@@ -90,11 +92,11 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
   const digester = place.kind === 'memory' ? undefined : rangeDigester(errand.crcs);
   const spot = open(place, errand.at);
   if (digester && place.kind === 'file') leash.crcs = () => digester.values();
-  let head: Head | undefined;
+  let digests: readonly Digest[] = [];
   const outcome = (more: Pick<Outcome, 'mark' | 'error'> = {}): Outcome => ({
     bytes: leash.bytes,
     crcs: digester?.values() ?? new Map(),
-    ...(head && { head }),
+    digests,
     ...more,
   });
   try {
@@ -103,7 +105,7 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
       range,
       size,
       onHead: ({ status, headers }) => {
-        head = { status, headers };
+        digests = digestsOf(headers, status === 200);
       },
       sink: (chunk) => {
         const part = leash.own(chunk);
@@ -120,7 +122,7 @@ export async function runErrand(lane: Lane, errand: Errand, leash: Leash): Promi
     if (error instanceof Enough) return outcome();
     if (!spot.remove) return outcome({ error });
     spot.remove();
-    return { bytes: 0, crcs: new Map(), ...(head && { head }), error };
+    return { bytes: 0, crcs: new Map(), digests, error };
   }
 }
 

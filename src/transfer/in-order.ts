@@ -1,7 +1,6 @@
 /** The bytes of an entry in order, fetched by parallel ranges, in bounded memory: what a tar stream is fed with. */
 import type { ByteRange, Digest } from '../fetcher.ts';
 import { linked } from '../linked.ts';
-import { digestsOf } from '../verify/learn.ts';
 import { RangeIgnored } from './lane.ts';
 import { read, type Transfer } from './read.ts';
 import type { Source } from './source.ts';
@@ -106,9 +105,7 @@ async function* onePass(
   let chunk: Uint8Array | undefined;
   let ended: { error?: unknown } | undefined;
   const reading = read(own, source, {
-    onHead: (head) => {
-      onDigests(digestsOf(head.headers, head.status === 200));
-    },
+    onDigests,
     sink: (bytes) => {
       chunk = bytes;
       wake();

@@ -6,7 +6,6 @@ import { crcDigest, crcHex, isCrc, type CrcAlgorithm } from '../verify/crc.ts';
 import { CrcLine } from '../verify/crc-line.ts';
 import { crcsOnDisk, FileDigester } from '../verify/digester.ts';
 import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
-import { digestsOf } from '../verify/learn.ts';
 import { allOf, cutAtParts, partsMustMatch } from '../verify/parts.ts';
 import { PartFile, type FileMark } from './part-file.ts';
 import { read, type Transfer } from './read.ts';
@@ -50,10 +49,10 @@ export async function inOnePass(
   try {
     let at = 0;
     let mark: FileMark | undefined;
-    let learnt: Digest[] = [];
+    let learnt: readonly Digest[] = [];
     await read(transfer, source, {
-      onHead: (head) => {
-        learnt = digestsOf(head.headers, head.status === 200);
+      onDigests: (digests) => {
+        learnt = digests;
       },
       sink: (chunk) => {
         own().write(chunk, at);

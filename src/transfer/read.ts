@@ -3,11 +3,11 @@ import { ModelFetchError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { HashThread } from '../verify/hash-thread.ts';
-import type { ByteRange, Location } from '../fetcher.ts';
+import type { ByteRange, Digest, Location } from '../fetcher.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import { attempt, type Progress } from './attempt.ts';
 import { Enough, type Place } from './errand.ts';
-import { RangeIgnored, Refusal, type Head, type Lane } from './lane.ts';
+import { RangeIgnored, Refusal, type Lane } from './lane.ts';
 import type { FileMark } from './part-file.ts';
 import type { RateLimit } from './rate.ts';
 import { readStream } from './read-stream.ts';
@@ -43,7 +43,8 @@ export interface Transfer {
 export interface ReadRequest {
   /** Absent: the whole, by a plain GET, whose answer may carry digests and a length we did not know. */
   readonly range?: ByteRange | Stretch;
-  readonly onHead?: (head: Head) => void;
+  /** Told what an answer that begins at the first byte says of the whole. */
+  readonly onDigests?: (digests: readonly Digest[]) => void;
   readonly sink: (chunk: Uint8Array) => void | Promise<void>;
   /** What the sink does, in a form that a thread can take over. */
   readonly errand?: SentOut;

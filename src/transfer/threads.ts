@@ -9,7 +9,7 @@ import { startThread } from '../start-thread.ts';
 import type { CrcAlgorithm } from '../verify/crc.ts';
 import type { Errand, Outcome } from './errand.ts';
 import type { FromThread, ToThread } from './errand-worker.ts';
-import { fromData } from './error-data.ts';
+import { packErrand, unpackOutcome } from './errand-data.ts';
 
 /** Errands a thread may have before another thread is started. */
 const BUSY = 2;
@@ -70,6 +70,8 @@ export function createThreads(
   network: Pick<NetworkOptions, 'env' | 'policy'>,
 ): Threads {
   const threads: Thread[] = [];
+  const groups = new WeakMap<AbortSignal, number>();
+  let nextGroup = 0;
   let broken = false;
   let nextId = 0;
   let asked = 0;
@@ -89,7 +91,7 @@ export function createThreads(
     worker.on('error', (error) => {
       broken = true;
       for (const [id] of thread.errands)
-        settle(thread, id, { bytes: 0, crcs: new Map(), error: lost(error) });
+        settle(thread, id, { bytes: 0, crcs: new Map(), digests: [], error: lost(error) });
     });
     // Only errands keep the process alive.
     worker.unref();
@@ -99,12 +101,23 @@ export function createThreads(
 
   /** The one with least to do; when even that has enough, another is started for those to come. */
   const pick = (): Thread => {
-    const ready = threads.filter((thread) => thread.ready);
-    const able = ready.length > 0 ? ready : threads;
-    const idlest = able.toSorted((a, b) => a.errands.size - b.errands.size)[0] ?? start();
-    const allAreReady = ready.length === threads.length;
+    const idlest = idlestOf(threads) ?? start();
+    const allAreReady = threads.every(isReady);
     if (idlest.errands.size >= BUSY && allAreReady && threads.length < most()) start();
     return idlest;
+  };
+
+  /** What is aborted together is stopped together. */
+  const groupOf = (signal: AbortSignal): number => {
+    let group = groups.get(signal);
+    if (group !== undefined) return group;
+    groups.set(signal, (group = nextGroup++));
+    const stop = { type: 'stop', group } as const;
+    const stopAll = (): void => {
+      for (const thread of threads) if (thread.errands.size > 0) say(thread, stop);
+    };
+    signal.addEventListener('abort', stopAll, { once: true });
+    return group;
   };
 
   return {
@@ -112,7 +125,7 @@ export function createThreads(
       asked++;
       if (broken) return false;
       if (threads.length === 0 && (bytes >= LARGE || asked > SMALL)) start();
-      if (threads.some(({ ready }) => ready)) return true;
+      if (threads.some(isReady)) return true;
       return bytes >= LARGE && meanwhile++ >= MEANWHILE;
     },
     get writers() {
@@ -124,30 +137,19 @@ export function createThreads(
     run: (errand, watch) => {
       const thread = pick();
       const id = nextId++;
-      const tell = (message: ToThread): void => {
-        if (thread.errands.has(id)) say(thread, message);
-      };
-      let settled: (outcome: Outcome) => void = () => undefined;
-      const outcome = new Promise<Outcome>((resolve) => {
-        settled = resolve;
+      const group = groupOf(watch.signal);
+      const outcome = new Promise<Outcome>((settle) => {
+        thread.errands.set(id, {
+          watch,
+          asking: [],
+          counted: 0,
+          toFile: errand.place.kind !== 'memory',
+          settle,
+        });
       });
-      const stop = (): void => {
-        tell({ type: 'stop', id });
-      };
-      thread.errands.set(id, {
-        watch,
-        asking: [],
-        counted: 0,
-        toFile: errand.place.kind !== 'memory',
-        settle: (end) => {
-          watch.signal.removeEventListener('abort', stop);
-          settled(end);
-        },
-      });
-      thread.worker.ref();
-      tell({ type: 'run', id, errand });
-      if (watch.signal.aborted) stop();
-      watch.signal.addEventListener('abort', stop, { once: true });
+      if (thread.errands.size === 1) thread.worker.ref();
+      say(thread, [id, group, packErrand(errand)]);
+      if (watch.signal.aborted) say(thread, { type: 'stop', group });
       return {
         outcome,
         shorten: (bytes) =>
@@ -158,7 +160,7 @@ export function createThreads(
               return;
             }
             pending.asking.push(resolve);
-            tell({ type: 'shorten', id, most: bytes });
+            say(thread, { type: 'shorten', id, most: bytes });
           }),
       };
     },
@@ -166,6 +168,23 @@ export function createThreads(
       await Promise.all(threads.map(({ worker }) => worker.terminate()));
     },
   };
+}
+
+function isReady({ ready }: Thread): boolean {
+  return ready;
+}
+
+/** Of those that are ready, if there are any. */
+function idlestOf(threads: readonly Thread[]): Thread | undefined {
+  let found: Thread | undefined;
+  for (const thread of threads)
+    if (
+      !found ||
+      (thread.ready && !found.ready) ||
+      (thread.ready === found.ready && thread.errands.size < found.errands.size)
+    )
+      found = thread;
+  return found;
 }
 
 function say({ worker, outbox }: Thread, message: ToThread): void {
@@ -182,6 +201,11 @@ function writesToFile({ errands }: Thread): boolean {
 }
 
 function receive(thread: Thread, message: FromThread): void {
+  if (!('type' in message)) {
+    const [id, outcome] = message;
+    settle(thread, id, unpackOutcome(outcome));
+    return;
+  }
   if (message.type === 'bytes') {
     thread.writingMs = message.writingMs;
     for (const [id, bytes, crcs] of message.counts) {
@@ -193,18 +217,7 @@ function receive(thread: Thread, message: FromThread): void {
     }
     return;
   }
-  if (message.type === 'shortened') {
-    thread.errands.get(message.id)?.asking.shift()?.(message.yes);
-    return;
-  }
-  const { id, bytes, crcs, head, mark, error } = message;
-  settle(thread, id, {
-    bytes,
-    crcs,
-    ...(head && { head }),
-    ...(mark && { mark }),
-    ...(error && { error: fromData(error) }),
-  });
+  thread.errands.get(message.id)?.asking.shift()?.(message.yes);
 }
 
 function settle(thread: Thread, id: number, outcome: Outcome): void {

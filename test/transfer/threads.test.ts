@@ -94,10 +94,10 @@ describe('errands on threads', () => {
         return { range, ...(await pool.run(errand, { signal: forever, onBytes }).outcome) };
       }),
     );
-    for (const { range, bytes, crcs, head, error } of outcomes) {
+    for (const { range, bytes, crcs, digests, error } of outcomes) {
       assert.equal(error, undefined);
       assert.equal(bytes, step);
-      assert.equal(head?.status, 206);
+      assert.deepEqual(digests, []);
       assert.equal(Number(crcs.get('crc32')), crc32(BODY.subarray(range.start, range.end)));
       assert.ok(crcs.has('crc64nvme'));
     }
