@@ -1,6 +1,6 @@
 /** The command in a few flat files, for the image: an entry point that loads little, the program, and a file for each thread. */
 import { globSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { script } from './script.ts';
@@ -42,7 +42,7 @@ export async function bundle(root: string, folder: string): Promise<BundledPacka
     format: 'esm',
     splitting: true,
     write: false,
-    plugins: [importedBuiltins, unzipperWithoutS3],
+    plugins: [withoutUnused, plainKeys, importedBuiltins],
   });
   await writeFile(join(folder, 'program.js'), await script(program.outputFiles, 'run.js'));
   const main = await build({
@@ -89,15 +89,45 @@ const importedBuiltins: Plugin = {
 };
 
 /**
- * `unzipper` can read archives from S3, which nothing here asks of it; but its `require` would keep the SDK whole, where the
- * schemes' imports need a tenth of its commands.
+ * What packages import for functions that nothing here calls. `unzipper` reads archives from S3: its `require` would keep the SDK
+ * whole, of whose commands we need four. `commander` starts other programs: that loads Node's sockets in every run.
  */
-const unzipperWithoutS3: Plugin = {
-  name: 'unzipper-without-s3',
+const UNUSED: Readonly<Record<string, RegExp>> = {
+  '@aws-sdk/client-s3': /\/node_modules\/unzipper\//,
+  'node:child_process': /\/node_modules\/commander\//,
+};
+
+const withoutUnused: Plugin = {
+  name: 'without-unused',
   setup: (builder) => {
-    builder.onResolve({ filter: /^@aws-sdk\/client-s3$/ }, ({ path, kind }) =>
-      kind === 'require-call' ? { path, external: true } : undefined,
+    builder.onResolve({ filter: /./ }, ({ path, importer }) =>
+      UNUSED[path]?.test(importer) ? { path, namespace: 'unused' } : undefined,
     );
+    builder.onLoad({ filter: /./, namespace: 'unused' }, () => ({
+      contents: 'module.exports = {};',
+    }));
+  },
+};
+
+/**
+ * The SDK describes each command of S3 by literals whose keys are constants, `{ [_hH]: … }`. For all that a bundler knows such a key
+ * may do something, so it keeps them all; with the constants' values in their place it keeps what is used.
+ */
+const plainKeys: Plugin = {
+  name: 'plain-keys',
+  setup: (builder) => {
+    builder.onLoad({ filter: /\/client-s3\/dist-es\/schemas\/\w+\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      const values = new Map(
+        [...text.matchAll(/^const (\w+) = (".*");$/gm)].map(([, name, value]) => [name, value]),
+      );
+      return {
+        contents: text.replace(
+          /\[(\w+)\]:/g,
+          (key, name) => `${values.get(name as string) ?? key}:`,
+        ),
+      };
+    });
   },
 };
 

@@ -3,11 +3,15 @@ import { join } from 'node:path';
 import type * as program from '../../src/cli/run.ts';
 import { load } from './load.ts';
 
-/** A word that names S3 asks for the code of a run over S3. A wrong guess costs time, and nothing else. */
-const isForS3 = process.argv.some((word) => /^s3a?:/.test(word));
+/** The first word that is a URI says of which run the code is wanted. A wrong guess costs time, and nothing else. */
+function cacheName(): string {
+  const uri = process.argv.find((word) => word.includes('://')) ?? '';
+  if (/^s3a?:/.test(uri)) return 'program-s3.cache';
+  return /^https?:/.test(uri) ? 'program-http.cache' : 'program.cache';
+}
 
 export const { run } = load<typeof program>(
   join(import.meta.dirname, 'program.js'),
-  join(import.meta.dirname, isForS3 ? 'program-s3.cache' : 'program.cache'),
+  join(import.meta.dirname, cacheName()),
   require,
 ).exports;

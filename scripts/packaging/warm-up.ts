@@ -4,7 +4,7 @@
  *
  *   node scripts/packaging/warm-up.ts FOLDER
  *
- * There are two caches, of a run over local files and of one over S3: reading what a run does not need costs time too.
+ * There are three caches, of a run over local files, over S3 and over HTTP: reading what a run does not need costs time too.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,6 +23,7 @@ import { cacheFile, load } from './load.ts';
 const RUNS: Readonly<Record<string, (fetch: Fetch, scratch: string) => Promise<void>>> = {
   program: local,
   'program-s3': objects,
+  'program-http': web,
 };
 
 /** Fetches `uri` into a folder. */
@@ -92,48 +93,63 @@ async function local(fetch: Fetch, scratch: string): Promise<void> {
 
 /** The same for objects; one has several ranges, and there are enough for threads. */
 async function objects(fetch: Fetch, scratch: string): Promise<void> {
-  const bodies = new Map([['model/weights.bin', Buffer.alloc(20 << 20, 'weights')]]);
+  const bodies = new Map([['bucket/model/weights.bin', Buffer.alloc(20 << 20, 'weights')]]);
   for (let i = 0; i < 100; i++)
-    bodies.set(`model/${String(i)}.json`, Buffer.alloc(2000, String(i)));
+    bodies.set(`bucket/model/${String(i)}.json`, Buffer.alloc(2000, String(i)));
+  Object.assign(process.env, {
+    HOME: '/',
+    AWS_ACCESS_KEY_ID: 'key',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+    AWS_REGION: 'us-east-1',
+    AWS_ENDPOINT_URL: await serve(bodies),
+  });
+  await fetch('s3://bucket/model', join(scratch, 'dest'));
+  await fetch('s3://bucket/model', join(scratch, 'dest'));
+}
+
+/** One file, as most models are that lie on a web server. */
+async function web(fetch: Fetch, scratch: string): Promise<void> {
+  const url = await serve(new Map([['weights.bin', Buffer.alloc(5 << 20, 'weights')]]));
+  await fetch(`${url}/weights.bin`, join(scratch, 'dest'));
+  await fetch(`${url}/weights.bin`, join(scratch, 'dest'));
+}
+
+/** Answers GET and HEAD for `bodies`, and listings as S3's. */
+async function serve(bodies: ReadonlyMap<string, Buffer>): Promise<string> {
   const server = createServer((request, response) => {
     const url = new URL(request.url!, 'http://localhost');
     if (url.searchParams.has('list-type')) {
       response.end(listing(bodies));
       return;
     }
-    const body = bodies.get(decodeURIComponent(url.pathname).replace('/bucket/', ''));
+    const body = bodies.get(decodeURIComponent(url.pathname).slice(1));
     if (!body) {
       response.writeHead(404).end();
       return;
     }
-    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
-    const part = from === undefined ? body : body.subarray(Number(from), Number(to) + 1);
+    const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+    const part = body.subarray(Number(from ?? 0), to ? Number(to) + 1 : undefined);
+    const last = Number(from ?? 0) + part.length - 1;
     response.writeHead(from === undefined ? 200 : 206, {
       etag: etagOf(body),
       'content-length': part.length,
+      'accept-ranges': 'bytes',
       ...(from !== undefined && {
-        'content-range': `bytes ${from}-${String(Number(from) + part.length - 1)}/${String(body.length)}`,
+        'content-range': `bytes ${from}-${String(last)}/${String(body.length)}`,
       }),
     });
-    response.end(part);
+    response.end(request.method === 'HEAD' ? undefined : part);
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  Object.assign(process.env, {
-    HOME: '/',
-    AWS_ACCESS_KEY_ID: 'key',
-    AWS_SECRET_ACCESS_KEY: 'secret',
-    AWS_REGION: 'us-east-1',
-    AWS_ENDPOINT_URL: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
-  });
-  await fetch('s3://bucket/model', join(scratch, 'dest'));
-  await fetch('s3://bucket/model', join(scratch, 'dest'));
+  return `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
 }
 
 function listing(bodies: ReadonlyMap<string, Buffer>): string {
-  const contents = [...bodies].map(
-    ([key, body]) =>
-      `<Contents><Key>${key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>${etagOf(body).replaceAll('"', '&quot;')}</ETag><Size>${String(body.length)}</Size><StorageClass>STANDARD</StorageClass></Contents>`,
-  );
+  const contents = [...bodies].map(([name, body]) => {
+    const key = name.replace('bucket/', '');
+    const etag = etagOf(body).replaceAll('"', '&quot;');
+    return `<Contents><Key>${key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>${etag}</ETag><Size>${String(body.length)}</Size><StorageClass>STANDARD</StorageClass></Contents>`;
+  });
   return `<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name><Prefix>model/</Prefix><KeyCount>${String(bodies.size)}</KeyCount><MaxKeys>1000</MaxKeys><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>${contents.join('')}</ListBucketResult>`;
 }
 

@@ -42,7 +42,7 @@ suite('the bundle of the image', () => {
     assert.deepEqual(entrypoint.slice(1, -1), FLAGS);
   });
 
-  for (const cache of ['program.cache', 'program-s3.cache'])
+  for (const cache of ['program.cache', 'program-s3.cache', 'program-http.cache'])
     test(`has a ${cache} that V8 takes`, () => {
       const program = `
         import { load } from ${JSON.stringify(join(ROOT, 'scripts/packaging/load.ts'))};
