@@ -19,10 +19,13 @@ COPY scripts scripts
 COPY src src
 RUN node scripts/build.ts image
 
-# Node and its libraries are of the platform that is built for; finding them is all that runs there.
+# Of the platform that is built for: Node, its libraries, and what V8 makes of the program.
 FROM ${NODE_IMAGE} AS runtime
 COPY scripts/image-rootfs.sh /
 RUN sh /image-rootfs.sh /rootfs
+COPY scripts/packaging /packaging/
+COPY --from=program /src/build/image/ /rootfs/app/
+RUN node /packaging/warm-up.ts /rootfs/app
 
 FROM scratch
 ARG VERSION=0.0.0
@@ -32,9 +35,8 @@ LABEL org.opencontainers.image.title="model-fetch" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# In /app are sbom.cdx.json and THIRD_PARTY_LICENSES beside the program.
 COPY --from=runtime /rootfs/ /
-# With sbom.cdx.json and THIRD_PARTY_LICENSES beside the program.
-COPY --from=program /src/build/image/ /app/
 COPY LICENSE /app/
 # Libraries ask for a home folder; without a name for the user (any uid will do) only this variable answers them.
 ENV HOME=/
@@ -43,4 +45,5 @@ VOLUME ["/mnt/models"]
 USER 65532:65532
 # Node's own warnings are not part of the log's format. By itself V8 lets garbage grow to 126 MB before it looks, where the machine has
 # much memory; in the same time and with no more CPU, these two keep a run over many small files below 128 MiB in all.
+# scripts/packaging/flags.ts has the same.
 ENTRYPOINT ["/usr/local/bin/node", "--no-warnings", "--max-semi-space-size=4", "--heap-growing-percent=60", "/app/main.js"]

@@ -38,8 +38,10 @@ async function buildImage(): Promise<void> {
     const packages = await bundle(ROOT, folder);
     writeFileSync(join(folder, 'THIRD_PARTY_LICENSES'), thirdPartyLicenses(ROOT, packages));
     writeFileSync(join(folder, 'sbom.cdx.json'), softwareBillOfMaterials(ROOT, packages));
-    // The bundle is ESM; without this file Node would have to guess, and warn.
-    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
+    // Without this file Node would look for one further up.
+    writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
+    // Again in the Dockerfile, on the platform that the image is for.
+    execFileSync(process.execPath, [join(ROOT, 'scripts/packaging/warm-up.ts'), folder]);
   });
 }
 

@@ -50,9 +50,9 @@ export function parseWords(argv: readonly string[], style: HelpStyle): Invocatio
   const { command, rest } = splitCommand(argv);
   let invocation: Invocation | undefined;
   const texts: string[] = [];
-  const program = buildProgram(texts, style, (found) => (invocation = found));
   const words =
     command === undefined && rest.some(asksForHelp) ? ['--help'] : [command ?? 'fetch', ...rest];
+  const program = buildProgram(texts, style, words[0]!, (found) => (invocation = found));
   try {
     program.parse(words, { from: 'user' });
   } catch (error) {
@@ -84,7 +84,8 @@ function commandsFirst(command: Command, helper: Help): string {
 
 type Found = (invocation: Invocation) => void;
 
-function buildProgram(texts: string[], style: HelpStyle, found: Found): Command {
+/** `first`: the first of the words. A command has its flags when it is the one, or when help may show any. */
+function buildProgram(texts: string[], style: HelpStyle, first: string, found: Found): Command {
   const program = new Command('model-fetch').exitOverride().configureOutput({
     writeOut: (text) => texts.push(text),
     writeErr: () => undefined,
@@ -103,12 +104,18 @@ function buildProgram(texts: string[], style: HelpStyle, found: Found): Command 
     .helpCommand(false)
     .commandsGroup('Commands:')
     .addHelpText('after', epilogue(paint.bold));
-  for (const flag of flagsOf('fetch')) program.addOption(optionOf(flag));
-  for (const name of Object.keys(COMMAND_LINES) as CommandName[]) addCommand(program, name, found);
+  const forHelp = first === '--help' || first === 'help';
+  if (forHelp) for (const flag of flagsOf('fetch')) program.addOption(optionOf(flag));
+  for (const name of Object.keys(COMMAND_LINES) as CommandName[]) {
+    const command = addCommand(program, name, found);
+    // commander compares each with all before it: the flags of all commands take longer than the rest of a short run's words.
+    if (forHelp || name === first)
+      for (const flag of flagsOf(name)) command.addOption(optionOf(flag));
+  }
   return program;
 }
 
-function addCommand(program: Command, name: CommandName, found: Found): void {
+function addCommand(program: Command, name: CommandName, found: Found): Command {
   const [operands, summary] = COMMAND_LINES[name];
   const command = program
     .command(name)
@@ -120,11 +127,11 @@ function addCommand(program: Command, name: CommandName, found: Found): void {
     visibleArguments: () => [],
     commandUsage: () => usageLine(name).slice('Usage: '.length),
   });
-  for (const flag of flagsOf(name)) command.addOption(optionOf(flag));
   command.action((words: string[]) => {
     if (name === 'help') showHelp(program, words[0]);
     else found({ command: name, operands: words, given: givenFlags(command) });
   });
+  return command;
 }
 
 function showHelp(program: Command, name: string | undefined): void {
