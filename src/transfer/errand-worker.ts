@@ -1,6 +1,7 @@
 /** A thread that runs errands over a network and a fast lane of its own. See `threads.ts`. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createConnector, type NetworkOptions } from '../net/create-connector.ts';
+import type { CrcAlgorithm } from '../verify/crc.ts';
 import { writingMs } from '../write-clock.ts';
 import { packOutcome, unpackErrand, type ErrandData, type OutcomeData } from './errand-data.ts';
 import { Leash, runErrand } from './errand.ts';
@@ -71,7 +72,7 @@ function tellCounts(): void {
   counted = performance.now();
   tell({
     type: 'bytes',
-    counts: [...counts].map(([id, bytes]) => [id, bytes, running.get(id)?.leash.crcs?.()]),
+    counts: [...counts].map(([id, bytes]) => [id, bytes, running.get(id)?.crcs?.()]),
     writingMs: writingMs(),
   });
   counts.clear();
