@@ -69,7 +69,9 @@ function judgeWhole(job: LaneJob, head: Head, length: number | undefined): Accep
 
 /** The validator that was pinned is in the answer, unchanged. A server that drops it half-way proves nothing. */
 function checkPin(location: HttpLocation, headers: Head['headers']): void {
-  for (const [name, value] of Object.entries(location.pin?.response ?? {})) {
+  const pinned = location.pin?.response ?? {};
+  for (const name of Object.keys(pinned)) {
+    const value = pinned[name]!;
     const found = headers[name];
     if (found === undefined)
       throw bad(location, `no ${name} in the answer, so nothing proves the version`);

@@ -29,6 +29,8 @@ interface Host {
 export function createFastLane(options: { network: Connector }): { lane: Lane; close(): void } {
   const { network } = options;
   const hosts = new Map<string, Host>();
+  /** Most requests go where the one before went. */
+  let last: { origin: URL; transport: Transport | undefined; host: Host } | undefined;
 
   const lane: Lane = async (job) => {
     const { url, headers } = ask(job.location, job.range);
@@ -56,9 +58,11 @@ export function createFastLane(options: { network: Connector }): { lane: Lane; c
   };
 
   function hostOf(origin: URL, transport: Transport | undefined): Host {
+    if (last?.origin === origin && last.transport === transport) return last.host;
     const key = `${origin.href} ${transport ? JSON.stringify(transport) : '{}'}`;
     let host = hosts.get(key);
     if (!host) hosts.set(key, (host = { idle: [], unfit: unfit(origin, transport) }));
+    last = { origin, transport, host };
     return host;
   }
 
@@ -85,6 +89,7 @@ export function createFastLane(options: { network: Connector }): { lane: Lane; c
       for (const { idle } of hosts.values())
         for (const { connection } of idle) connection.destroy();
       hosts.clear();
+      last = undefined;
     },
   };
 }

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { ModelFetchError } from '../errors.ts';
 import type { Digest, DigestAlgorithm, Fetcher, PartDigest } from '../fetcher.ts';
-import { crcDigest, crcHex, isCrc, type CrcAlgorithm } from '../verify/crc.ts';
+import { crcHex, isCrc, type CrcAlgorithm } from '../verify/crc.ts';
 import { CrcLine } from '../verify/crc-line.ts';
 import { crcsOnDisk, FileDigester } from '../verify/digester.ts';
 import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
@@ -33,14 +33,14 @@ export async function inOnePass(
 ): Promise<Downloaded> {
   const { entry, fetcher } = source;
   const location = await source.location();
-  const declared: Digest[] = [
-    ...(entry.digests ?? []),
-    ...(location.kind === 'http' ? (location.digests ?? []) : []),
-  ];
-  const likely = [
-    ...crcsOf(chooseDigests(required, declared)),
-    ...(learntBefore.get(fetcher) ?? []),
-  ];
+  const declared = together(
+    entry.digests ?? [],
+    location.kind === 'http' ? (location.digests ?? []) : [],
+  );
+  const likely = together(
+    crcsOf(chooseDigests(required, declared)),
+    learntBefore.get(fetcher) ?? [],
+  );
   const line = new CrcLine(likely);
   let file: PartFile | undefined;
   // A thread makes the file itself; here it is made with its first byte.
@@ -82,7 +82,7 @@ export async function inOnePass(
         uri: fetcher.uri,
         path: entry.path,
       });
-    const against = chooseDigests(required, [...declared, ...learnt]);
+    const against = chooseDigests(required, together(declared, learnt));
     const inParts = await source.parts();
     const wanted = crcsOf(against);
     learntBefore.set(fetcher, wanted);
@@ -116,12 +116,17 @@ function recorded(
   known: ReadonlyMap<CrcAlgorithm, bigint>,
   [wanted]: readonly CrcAlgorithm[],
 ): Found {
-  const name = wanted ?? [...known.keys()][0]!;
-  return {
-    found: new Map([...known].map(([one, value]) => [one, crcHex(one, value)])),
-    crc: crcDigest(name, known.get(name)!),
-    partsFound: [],
-  };
+  const [first] = known.keys();
+  const name = wanted ?? first!;
+  const found = new Map<DigestAlgorithm, string>();
+  for (const [one, value] of known) found.set(one, crcHex(one, value));
+  return { found, crc: `${name}:${found.get(name)!}`, partsFound: [] };
+}
+
+/** Mostly there is nothing in one of them, or in both. */
+function together<T>(some: readonly T[], others: readonly T[]): readonly T[] {
+  if (others.length === 0) return some;
+  return some.length === 0 ? others : [...some, ...others];
 }
 
 function crcsOf(digests: readonly Digest[]): CrcAlgorithm[] {

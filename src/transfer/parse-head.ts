@@ -6,8 +6,6 @@ export const MAX_HEAD = 32 * 1024;
 
 const STATUS = /^HTTP\/1\.1 ([1-5]\d\d)(?: [^\r\n]*)?$/;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** An end of line that is only half of one. */
-const STRAY = /\r(?!\n)|(?:^|[^\r])\n/;
 
 export interface ParsedHead extends Head {
   /** The server keeps the connection open afterwards. */
@@ -19,17 +17,13 @@ export interface ParsedHead extends Head {
  * fields, a transfer coding, or lengths that contradict each other. Source: RFC 9112 sections 4 and 5.
  */
 export function parseHead(bytes: Buffer): ParsedHead {
-  const text = bytes.toString('latin1');
-  const [first = '', ...lines] = text.split('\r\n');
+  const lines = bytes.toString('latin1').split('\r\n');
+  const [first = ''] = lines;
   const status = STATUS.exec(first);
   if (!status) throw new NotForFastLane(`status line ${JSON.stringify(first.slice(0, 80))}`);
-  if (STRAY.test(text)) throw new NotForFastLane('a line that ends oddly');
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const line of lines) {
-    const colon = line.indexOf(':');
-    const name = colon === -1 ? undefined : fieldName(line.slice(0, colon));
-    if (name === undefined) throw new NotForFastLane('a header field that is none');
-    const value = withoutBlanks(line, colon + 1);
+  for (let at = 1; at < lines.length; at++) {
+    const { name, value } = fieldAt(at, lines[at]!);
     const before = headers[name];
     if (before !== undefined && name === 'content-length')
       throw new NotForFastLane('two Content-Lengths');
@@ -41,6 +35,28 @@ export function parseHead(bytes: Buffer): ParsedHead {
     throw new NotForFastLane('an odd Content-Length');
   const keepAlive = !/\bclose\b/i.test(headers['connection'] ?? '');
   return { status: Number(status[1]), headers, keepAlive };
+}
+
+interface Field {
+  readonly line: string;
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Those of the head before, by their place in it: most lines of an answer are the same as in the last one. */
+const lastFields: (Field | undefined)[] = [];
+const MOST_KEPT = 64;
+
+function fieldAt(at: number, line: string): Field {
+  const last = lastFields[at];
+  if (last?.line === line) return last;
+  const colon = line.indexOf(':');
+  const name = colon === -1 ? undefined : fieldName(line.slice(0, colon));
+  if (name === undefined || line.includes('\r') || line.includes('\n'))
+    throw new NotForFastLane('a header field that is none');
+  const field = { line, name, value: withoutBlanks(line, colon + 1) };
+  if (at < MOST_KEPT) lastFields[at] = field;
+  return field;
 }
 
 /** `line` from `start` on, without spaces and tabs around it. */
