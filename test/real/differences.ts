@@ -283,10 +283,10 @@ export const EXPLANATIONS: readonly Explanation[] = [
       schemes: ['http'],
       kserve:
         'calls `…/download?file=m.onnx` `download`, and knows an archive only where the query ends in its name',
-      ours: 'takes the name out of the query where the path has no telling one',
+      ours: 'takes the name out of the query where the path has no telling one; what is called an archive there must be one (exit 16)',
       reason: 'Servers look at names.',
       compat: 'as KServe',
-      kinds: ['only ours', 'only KServe', 'only KServe failed'],
+      kinds: ['only ours', 'only KServe', 'only KServe failed', 'only we failed'],
     },
     {
       name: 'a URL without a name',
