@@ -69,21 +69,54 @@ export interface Launch {
   }): Promise<Ended>;
 }
 
+/** What the pods' environment leads to; in this process or not. */
+export interface Stores {
+  readonly s3: { readonly url: string; put(bucket: string, key: string, bytes: Bytes): unknown };
+  readonly gcs: {
+    readonly url: string;
+    put(bucket: string, name: string, bytes: Bytes): unknown;
+    /** A key of the one account that may read. */
+    serviceAccount(): unknown;
+  };
+  /** Over TLS, as `localhost`. */
+  readonly web: {
+    readonly port: number;
+    put(
+      path: string,
+      bytes: Bytes,
+      how: { readonly headers: Readonly<Record<string, string>> },
+    ): unknown;
+  };
+  /** Where roles are assumed. */
+  readonly sts: string;
+}
+type Bytes = string | Buffer;
+
+interface OwnStores extends Stores {
+  readonly s3: S3Server;
+  readonly gcs: GcsServer;
+  readonly web: HttpServer;
+}
+
 const TOKEN = '/var/run/aws/token';
 const AUTHORITIES = '/etc/authorities';
 
-export class PodNode {
+export class PodNode<S extends Stores = Stores> {
+  /** The token of the pod's service account. */
+  webToken = 'a.web.token';
   /** What a model weighs. */
   weights = Buffer.alloc(300_000, 7);
   /** Absent: the command runs here, from its sources, and places of the container are below `root`. */
   launch: Launch | undefined;
+  /** The command, where it runs here. */
+  main = MAIN;
   readonly root: string;
-  readonly s3: S3Server;
-  readonly gcs: GcsServer;
-  readonly web: HttpServer;
+  readonly s3: S['s3'];
+  readonly gcs: S['gcs'];
+  readonly web: S['web'];
   readonly #sts: string;
 
-  constructor(root: string, s3: S3Server, gcs: GcsServer, web: HttpServer, sts: string) {
+  constructor(root: string, { s3, gcs, web, sts }: S) {
     this.root = root;
     this.s3 = s3;
     this.gcs = gcs;
@@ -137,7 +170,7 @@ export class PodNode {
   async role(): Promise<Record<string, string>> {
     const token = this.path(TOKEN);
     await mkdir(join(token, '..'), { recursive: true });
-    await writeFile(token, 'a.web.token');
+    await writeFile(token, this.webToken);
     return {
       AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/reader',
       AWS_WEB_IDENTITY_TOKEN_FILE: this.launch ? TOKEN : token,
@@ -227,7 +260,7 @@ export class PodNode {
     { uid }: RunHow,
   ): Promise<Ended> {
     const someoneElse = uid !== undefined && process.getuid?.() === 0;
-    const child = spawn(process.execPath, [MAIN, ...words], {
+    const child = spawn(process.execPath, [this.main, ...words], {
       env,
       cwd: '/',
       ...(someoneElse && { uid, gid: 0 }),
@@ -252,7 +285,7 @@ export class PodNode {
 export async function startNode(
   t: Pick<TestContext, 'after'>,
   region = 'us-west-2',
-): Promise<PodNode> {
+): Promise<PodNode<OwnStores>> {
   const root = await mkdtemp(join(tmpdir(), 'model-fetch-pod-'));
   await chmod(root, 0o755);
   t.after(() => rm(root, { recursive: true, force: true }));
@@ -262,7 +295,7 @@ export async function startNode(
   t.after(() => gcs.close());
   const web = await startHttpServer({ tls: serverCertificate() });
   t.after(() => web.close());
-  return new PodNode(root, s3, gcs, web, await startSts(t));
+  return new PodNode(root, { s3, gcs, web, sts: await startSts(t) });
 }
 
 /** Answers `AssumeRoleWithWebIdentity` for the one token there is. */

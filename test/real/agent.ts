@@ -45,3 +45,31 @@ export async function startAgent(bench: Bench, token: string, keys: TemporaryKey
   };
   return agent;
 }
+
+/** An STS that gives each who assumes a role by a web identity the next of `keys`, and the last ones again. */
+export async function startSts(
+  bench: Bench,
+  keys: readonly TemporaryKeys[],
+): Promise<{ readonly url: string; readonly given: () => number }> {
+  let given = 0;
+  const server = createServer((_request, response) => {
+    const { accessKeyId, secretAccessKey, sessionToken } = keys[given] ?? keys.at(-1)!;
+    given += 1;
+    const end = new Date(Date.now() + 3_600_000).toISOString();
+    response
+      .setHeader('content-type', 'text/xml')
+      .end(
+        `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials>` +
+          `<AccessKeyId>${accessKeyId}</AccessKeyId><SecretAccessKey>${secretAccessKey}</SecretAccessKey>` +
+          `<SessionToken>${sessionToken}</SessionToken><Expiration>${end}</Expiration>` +
+          `</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
+      );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  bench.onEnd(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${String(port)}`, given: () => given };
+}

@@ -13,6 +13,8 @@ import { object, type StoredObject } from './trees.ts';
 export interface Suite {
   readonly name: string;
   readonly needs: readonly ToolName[];
+  /** Why it cannot run, whatever tools there are. */
+  readonly skip?: string | false;
   /** Starts what the cases share; the bench ends it. */
   readonly open: (bench: Bench) => Promise<Record<string, () => Promise<void>>>;
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startAgent } from './agent.ts';
+import { startAgent, startSts } from './agent.ts';
 import { MODEL, type Bench, type Env } from './bench.ts';
 import { named, nobody, temporary, tokenFile } from './keyless.ts';
 import type { Outcome } from './programs.ts';
@@ -72,6 +72,37 @@ export function endingCases(bench: Bench, server: RealServer): Record<string, ()
       });
       assert.equal(outcome.status, 0, outcome.stderr);
       assert.equal(outcome.tree.size, MODEL.length);
+    },
+    'keys of a profile that are renewed half-way are read again': async () => {
+      const [keys, fresh] = [await temporary(bench, server), await temporary(bench, server)];
+      const file = join(bench.newFolder(), 'credentials');
+      const write = (now: TemporaryKeys): void => {
+        const lines = Object.entries(named(now)).map(
+          ([name, value]) => `${name.toLowerCase()} = ${value}\n`,
+        );
+        writeFileSync(file, `[default]\n${lines.join('')}`);
+      };
+      write(keys);
+      const env = { ...nobody(server.url), AWS_SHARED_CREDENTIALS_FILE: file };
+      const outcome = await interrupted(env, keys, () => {
+        write(fresh);
+      });
+      assert.equal(outcome.status, 0, outcome.stderr);
+      assert.equal(outcome.tree.size, MODEL.length);
+    },
+    'a role whose session ends half-way is assumed again': async () => {
+      const [keys, fresh] = [await temporary(bench, server), await temporary(bench, server)];
+      const sts = await startSts(bench, [keys, fresh]);
+      const env = {
+        ...nobody(server.url),
+        AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/reader',
+        AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile(bench, 'a.web.token'),
+        AWS_ENDPOINT_URL_STS: sts.url,
+      };
+      const outcome = await interrupted(env, keys, () => undefined);
+      assert.equal(outcome.status, 0, outcome.stderr);
+      assert.equal(outcome.tree.size, MODEL.length);
+      assert.equal(sts.given(), 2);
     },
     'keys by name that end half-way end the run': async () => {
       const keys = await temporary(bench, server);

@@ -64,12 +64,14 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     name: 'neighbours of a prefix',
     schemes: ['s3'],
-    kserve: '`s3://b/m` also brings `m-v2/a` as `-v2/a`, and `m.txt` as `.txt`',
+    kserve:
+      '`s3://b/m` also brings `m-v2/a` as `-v2/a`, and `m.txt` as `.txt`, and fails where one of these must be a file and a folder',
     ours: 'takes `m` itself or what is below `m/`',
     reason: 'Another version of the model, or half of one, must not end up in the target.',
     compat: 'as KServe',
     explains: ({ kind, uri, path, objects }) =>
       (kind === 'only KServe' && path !== undefined && neighbours(uri, objects).includes(path)) ||
+      (kind === 'only KServe failed' && clash(neighbours(uri, objects))) ||
       // Half a name.
       (kind === 'only we failed' &&
         named(uri, objects).length === 0 &&
@@ -283,10 +285,10 @@ export const EXPLANATIONS: readonly Explanation[] = [
       schemes: ['http'],
       kserve:
         'calls `…/download?file=m.onnx` `download`, and knows an archive only where the query ends in its name',
-      ours: 'takes the name out of the query where the path has no telling one',
+      ours: 'takes the name out of the query where the path has no telling one; what is called an archive there must be one (exit 16)',
       reason: 'Servers look at names.',
       compat: 'as KServe',
-      kinds: ['only ours', 'only KServe', 'only KServe failed'],
+      kinds: ['only ours', 'only KServe', 'only KServe failed', 'only we failed'],
     },
     {
       name: 'a URL without a name',
@@ -387,6 +389,11 @@ function neighbours(uri: string, objects: ReadonlyMap<string, number>): string[]
   return [...objects.keys()]
     .filter((key) => key.startsWith(prefix) && key !== prefix && key[prefix.length] !== '/')
     .map((key) => key.slice(prefix.length));
+}
+
+/** Whether one of `paths` is a folder of another. */
+function clash(paths: readonly string[]): boolean {
+  return paths.some((folder) => paths.some((path) => path.startsWith(`${folder}/`)));
 }
 
 /** Of an object; of a local source, its path. */

@@ -21,6 +21,7 @@ import { Scene, type Case, type Programs } from './scene.ts';
 import { SERVERS, startServer, type ServerKind } from './servers.ts';
 import { openStore } from './store.ts';
 import { IDENTITY_SUITE } from './suite-identity.ts';
+import { PODS_HTTPS_SUITE, PODS_SUITE } from './suite-pods.ts';
 import { PROXY_SUITE } from './suite-proxy.ts';
 import { REQUESTS_SUITE } from './suite-requests.ts';
 import { TLS_SUITE } from './suite-tls.ts';
@@ -37,7 +38,14 @@ const { values, positionals } = parseArgs({
 // Two trees that stay, and a new one each time; its seed is in the name of the case.
 const seeds = values.seed ?? ['one', 'two', randomBytes(4).toString('hex')];
 const cases = [...seeds.map(randomTreeCase), ...TREE_CASES, ...CONDUCT_CASES];
-const SUITES: readonly Suite[] = [TLS_SUITE, PROXY_SUITE, IDENTITY_SUITE, REQUESTS_SUITE];
+const SUITES: readonly Suite[] = [
+  TLS_SUITE,
+  PROXY_SUITE,
+  IDENTITY_SUITE,
+  REQUESTS_SUITE,
+  PODS_SUITE,
+  PODS_HTTPS_SUITE,
+];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 const tools = await installTools(say);
@@ -122,7 +130,7 @@ async function testPlainSources(): Promise<void> {
 
 async function testSuite(suite: Suite): Promise<void> {
   const missing = [...suite.needs, 'python' as const].map((name) => pathOf(name).missing);
-  const why = missing.find((one) => one !== undefined);
+  const why = suite.skip || missing.find((one) => one !== undefined);
   if (why !== undefined) {
     skip(suite, why);
     return;

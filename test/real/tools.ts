@@ -26,7 +26,8 @@ export type ToolName =
   | 'tinyproxy'
   | 'libfaketime'
   | 'libnss_wrapper'
-  | 'openssl';
+  | 'openssl'
+  | 'nginx';
 
 /** Where a tool is, or why it is not there. */
 export type Tool = { readonly path: string } | { readonly missing: string };
@@ -68,8 +69,13 @@ export async function installTools(say: (line: string) => void): Promise<Map<Too
     const missing = await once(tool.package, 'unpacked', say, () => unpackDebian(tool.package));
     tools.set(tool.name, missing ? { missing } : await unpacked(tool));
   }
-  const openssl = await run('openssl', ['version']).catch((error: unknown) => String(error));
-  tools.set('openssl', openssl ? { missing: openssl } : { path: 'openssl' });
+  for (const [name, question] of [
+    ['openssl', 'version'],
+    ['nginx', '-v'],
+  ] as const) {
+    const missing = await run(name, [question]).catch((error: unknown) => String(error));
+    tools.set(name, missing ? { missing } : { path: name });
+  }
   return tools;
 }
 
