@@ -92,20 +92,24 @@ const SEED = randomBytes(8);
 const [HIGH_SEED, LOW_SEED] = [SEED.readUInt32LE(0), SEED.readUInt32LE(4)];
 
 /**
- * Two multiplicative hashes that mix each other at the end, cyrb53's, all 64 bits of them: a twentieth of the time of a cryptographic
- * one. Nothing hangs on their being hard to invert, as a fingerprint that two names share only refuses the run.
+ * Two multiplicative hashes, each turned before it takes a character, so that what a character changes reaches all bits: a
+ * twentieth of the time of a cryptographic one. Nothing hangs on it but whether a run is refused.
  */
 function fingerprint(path: string): [number, number] {
   let high = HIGH_SEED;
   let low = LOW_SEED;
   for (let at = 0; at < path.length; at++) {
     const char = path.charCodeAt(at);
-    high = Math.imul(high ^ char, 0x9e3779b1);
-    low = Math.imul(low ^ char, 0x5f356495);
+    high = Math.imul(turn(high, 13) ^ char, 0x9e3779b1);
+    low = Math.imul(turn(low, 7) + char, 0x2545f491);
   }
-  high = Math.imul(high ^ (high >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
-  low = Math.imul(low ^ (low >>> 16), 0x85ebca6b) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
-  return [high >>> 0 || 1, low >>> 0];
+  high = Math.imul(high ^ (high >>> 15), 0x9e3779b1);
+  low = Math.imul(low ^ (low >>> 15), 0x2545f491);
+  return [(high ^ (high >>> 16)) >>> 0 || 1, (low ^ (low >>> 16)) >>> 0];
+}
+
+function turn(word: number, bits: number): number {
+  return (word << bits) | (word >>> (32 - bits));
 }
 
 function conflict(path: string, why: string, uri: string): ModelFetchError {
