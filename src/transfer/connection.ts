@@ -115,7 +115,7 @@ export class Connection {
 
   #onSilence(): void {
     // While the sink holds us back, silence is our own doing.
-    if (this.#paused) this.#silence.broken();
+    if (this.#paused && this.#last) this.#silence.allow(this.#last.job.stallMs);
     else if (this.#exchange) this.#fail(stalled(this.#exchange.job));
   }
 

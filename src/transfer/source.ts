@@ -36,24 +36,16 @@ export class Source {
   /** Many ranges ask; one call is made. At once where it is known: a small file is asked for it again and again. */
   location(): Location | Promise<Location> {
     const known = this.#known;
-    return known && !endsSoon(known) ? known : this.#ask();
-  }
-
-  async #ask(): Promise<Location> {
-    const asked = (this.#location ??= this.#locate());
-    const location = await asked;
-    if (endsSoon(location)) {
-      // Of several who see it, the first renews it.
-      if (this.#location === asked) this.#location = undefined;
-      return (this.#location ??= this.#locate());
-    }
-    if (this.#location === asked) this.#known = location;
-    return location;
+    if (!known) return (this.#location ??= this.#locate());
+    if (!endsSoon(known)) return known;
+    // Of several who see it, the first renews it.
+    this.#known = undefined;
+    return (this.#location = this.#locate());
   }
 
   /** What locating told of its parts. It is kept from the location, which crosses to threads with every request. */
   parts(): readonly PartDigest[] | Promise<readonly PartDigest[]> {
-    return this.#known ? this.#parts : this.#ask().then(() => this.#parts);
+    return this.#known ? this.#parts : Promise.resolve(this.location()).then(() => this.#parts);
   }
 
   /** Bytes came: the location works. */
@@ -90,10 +82,10 @@ export class Source {
         signal: this.#signal,
         ...(failed && { failed }),
       });
-      if (location.kind !== 'http' || !location.parts) return location;
+      if (location.kind !== 'http' || !location.parts) return (this.#known = location);
       const { parts, ...rest } = location;
       this.#parts = believable(parts, this.entry.size);
-      return rest;
+      return (this.#known = rest);
     } catch (error) {
       this.#location = undefined;
       throw error;

@@ -100,10 +100,12 @@ export function createThreads(
   };
 
   /** The one with least to do; when even that has enough, another is started for those to come. */
-  const pick = (): Thread => {
+  const pick = (bytes: number): Thread => {
     const idlest = idlestOf(threads) ?? start();
     const allAreReady = threads.every(isReady);
-    if (idlest.errands.size >= BUSY && allAreReady && threads.length < most()) start();
+    // With small errands the main thread has as much to do as any other: one core is its own.
+    const enough = bytes < LARGE ? Math.max(1, most() - 1) : most();
+    if (idlest.errands.size >= BUSY && allAreReady && threads.length < enough) start();
     return idlest;
   };
 
@@ -135,7 +137,7 @@ export function createThreads(
       };
     },
     run: (errand, watch) => {
-      const thread = pick();
+      const thread = pick(bytesOf(errand));
       const id = nextId++;
       const group = groupOf(watch.signal);
       const outcome = new Promise<Outcome>((settle) => {
@@ -168,6 +170,10 @@ export function createThreads(
       await Promise.all(threads.map(({ worker }) => worker.terminate()));
     },
   };
+}
+
+function bytesOf({ range, size }: Errand): number {
+  return range ? range.end - range.start : (size ?? LARGE);
 }
 
 function isReady({ ready }: Thread): boolean {

@@ -105,6 +105,36 @@ describe('errands on threads', () => {
     assert.ok(readFileSync(file.path).equals(BODY));
   });
 
+  test('of small files leave a core to the main thread, large ones take all', async (t) => {
+    const { location } = await serve(t);
+    const pool = threads(t, 2);
+    const file = partFile(t);
+    const busy = new Set<number>();
+    const some = (count: number, bytes: number): Promise<unknown> =>
+      Promise.all(
+        Array.from({ length: count }, async () => {
+          const errand: Errand = {
+            location,
+            range: { start: 0, end: bytes },
+            size: BODY.length,
+            stallMs: 5000,
+            place: { kind: 'file', ...file },
+            at: 0,
+            crcs: [],
+          };
+          const { outcome } = pool.run(errand, { signal: forever, onBytes: () => undefined });
+          busy.add(pool.writers.busy);
+          assert.equal((await outcome).error, undefined);
+        }),
+      );
+    const end = Date.now() + 300;
+    while (Date.now() < end) await some(20, 1000);
+    assert.deepEqual([...busy], [1]);
+    const late = Date.now() + 10_000;
+    while (!busy.has(2) && Date.now() < late) await some(4, MIB);
+    assert.ok(busy.has(2));
+  });
+
   test('are shortened to exactly so many bytes, or not at all', async (t) => {
     const { slow, held } = await serve(t);
     const pool = threads(t);
