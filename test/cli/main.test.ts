@@ -142,6 +142,22 @@ suite('signals and accidents', { concurrency: 2 }, () => {
     assert.match(stderr, /^error: INTERNAL nothing is left to wait for/);
   });
 
+  test('it ends by itself, which does not wait for threads that compile; what is left open keeps it for moments only', async (t) => {
+    const cwd = await folder(t);
+    await writeFile(join(cwd, 'a.bin'), 'abc');
+    const hooks = {
+      exit: `const { exit } = process; process.exit = (code) => { console.error('asked to'); exit(code); };`,
+      open: `setInterval(() => undefined, 1000);`,
+    };
+    for (const [name, text] of Object.entries(hooks)) {
+      const hook = join(cwd, `${name}.mjs`);
+      await writeFile(hook, text);
+      const words = ['--quiet', `file://${cwd}/a.bin`, join(cwd, name)];
+      const { status, stderr } = await cli(words, { node: ['--import', pathToFileURL(hook).href] });
+      assert.equal(status, 0);
+      assert.equal(stderr, '');
+    }
+  });
   test('an error that nobody caught is told in one line, with its stack at debug level only', async (t) => {
     const path = await plugin(
       await folder(t),
