@@ -43,7 +43,7 @@ export function packErrand(errand: Errand): ErrandData {
     location.url,
     JSON.stringify(location.headers),
     location.pin ? JSON.stringify(location.pin) : '',
-    JSON.stringify([location.range ?? null, location.transport ?? null]),
+    restText(location),
     range?.start,
     range?.end,
     size,
@@ -81,14 +81,18 @@ function placeOf(place: ErrandData[8], path: string): Place {
     : { kind: 'memory', bytes: place };
 }
 
-type Rest = Pick<HttpLocation, 'range' | 'transport'>;
+/** The rest of what a lane looks at. */
+type Rest = Pick<HttpLocation, 'range' | 'stored' | 'transport'>;
+
+function restText({ range, stored, transport }: Rest): string {
+  return JSON.stringify({ range, stored, transport });
+}
 
 let last: { readonly text: string; readonly rest: Rest } | undefined;
 
 function restOf(text: string): Rest {
   if (last?.text === text) return last.rest;
-  const [range, transport] = JSON.parse(text) as [Rest['range'] | null, Rest['transport'] | null];
-  const rest = { ...(range && { range }), ...(transport && { transport }) };
+  const rest = JSON.parse(text) as Rest;
   last = { text, rest };
   return rest;
 }

@@ -273,6 +273,22 @@ for (const lane of LANES) {
       });
     }
 
+    test('takes what is labelled as encoded where that is how it is stored', async () => {
+      const { bytes, error } = await exchange(
+        lane,
+        (_, s) =>
+          void s.write(
+            Buffer.concat([
+              Buffer.from(PARTIAL.replace('etag', 'content-encoding: gzip\r\netag')),
+              PART,
+            ]),
+          ),
+        { range: RANGE, size: 1000, location: { stored: true } },
+      );
+      assert.equal(error, undefined);
+      assert.deepEqual(bytes, PART);
+    });
+
     test('refuses a whole of another length', async () => {
       const { error } = await exchange(
         lane,
