@@ -14,7 +14,7 @@ import { Slots } from './transfer/slots.ts';
 import { steer } from './transfer/steering.ts';
 import { createThreads, type Threads } from './transfer/threads.ts';
 import { createHashThread, type HashThread } from './verify/hash-thread.ts';
-import { widths } from './widths.ts';
+import { longOf, widths } from './widths.ts';
 
 /** How many resolvers may point at each other. */
 const MAX_INDIRECTIONS = 5;
@@ -56,7 +56,7 @@ export function openRun(options: FetchOptions): Run {
   const room = widths(machine);
   const most = settings.concurrency ?? room.most;
   const start = settings.concurrency ?? room.first;
-  const slots = new Slots(start);
+  const slots = new Slots(start, settings.concurrency === undefined ? longOf : undefined);
   const hashing = createHashThread();
   const climb = new Climb({ start, least: settings.concurrency ?? 1, most });
   const threads = threadsFor(settings, room.threads, hashing);

@@ -13,6 +13,8 @@ export interface Widths {
 const MIB = 2 ** 20;
 const FIRST_REQUESTS = 16;
 const MOST_REQUESTS = 128;
+/** Long requests at a time to begin with: near a server, what more of them bring lies waiting until it is out of the cache. */
+const FEW_LONG = 4;
 /** Fewer do not hide the time to the first byte. */
 const LEAST_REQUESTS = 4;
 /** Each moves 1 to 2 GB/s. */
@@ -38,4 +40,9 @@ export function widths({ cores, memory }: Pick<Machine, 'cores' | 'memory'>): Wi
     ahead: Math.min(MOST_AHEAD, Math.max(LEAST_AHEAD, Math.floor(bytes / PIECE))),
     threads: cores < 2 ? 0 : Math.min(MOST_THREADS, Math.floor(cores), Math.floor(bytes / THREAD)),
   };
+}
+
+/** Of `width` requests, how many may be long ones: few to begin with, all from 64 on. */
+export function longOf(width: number): number {
+  return Math.min(width, Math.max(FEW_LONG, Math.floor(width ** 2 / 64)));
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { widths, type Widths } from '../src/widths.ts';
+import { longOf, widths, type Widths } from '../src/widths.ts';
 
 const MIB = 2 ** 20;
 
@@ -26,4 +26,8 @@ suite('the widths of a run', () => {
       assert.deepEqual(widths({ cores, ...(memory !== undefined && { memory }) }), expected);
     });
   }
+
+  test('let few of the requests be long ones to begin with, and all of them in the end', () => {
+    assert.deepEqual([1, 3, 4, 16, 24, 32, 64, 128].map(longOf), [1, 3, 4, 4, 9, 16, 64, 128]);
+  });
 });

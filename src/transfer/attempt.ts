@@ -55,6 +55,7 @@ export async function attempt(
   const waiting = transfer.slots.enter(short);
   if (waiting) await waiting;
   const began = performance.now();
+  const from = progress.at;
   try {
     if (progress.slowOnly) await takeHere(transfer, transfer.slow, source, job, request, progress);
     else if (threads && errand && suits(errand, progress) && threads.worth(left))
@@ -68,7 +69,7 @@ export async function attempt(
     ends(request, progress.at);
     transfer.slots.leave(short);
   }
-  transfer.steering.request(short ? performance.now() - began : undefined);
+  transfer.steering.request(short, progress.at - from, performance.now() - began);
 }
 
 /** A new file is made in one go or not at all. */

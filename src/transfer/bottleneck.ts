@@ -25,6 +25,8 @@ export interface Load {
   readonly writingMs: number;
   /** How long threads were ready to run and did not, for others had the CPU; undefined where that is not told. */
   readonly queuedMs: number | undefined;
+  /** Of the event loops that move bytes, the share of the time in which the least used one had something to do: 0 to 1. */
+  readonly loopUse: number;
 }
 
 /** What has bounded a run, summed over the intervals in which it did. */
@@ -44,6 +46,8 @@ const BUSY_CPU = 0.9;
 const USED_UP = 0.8;
 /** The same, when it is only about not growing. */
 const PRESSED = 0.25;
+/** Of an event loop's time: whatever comes, waits for the loop. */
+const NEVER_IDLE = 0.85;
 /** Of a writer's time. */
 const BLOCKED = 0.6;
 /** Bytes per second: above this, writers may as well wait for each other as for the volume. */
@@ -63,6 +67,7 @@ export function boundOf(loads: readonly Load[]): Bound | undefined {
 /** What more connections could not help in this interval. A little is enough: it is looked at again in the next. */
 export function pressedBy(load: Load): Bound | undefined {
   if (load.periods > 0 && load.throttledPeriods >= PRESSED * load.periods) return 'cpu';
+  if (load.loopUse >= NEVER_IDLE) return 'cpu';
   return boundOf([load]);
 }
 

@@ -40,6 +40,10 @@ const DEAF = 60;
 const FAR_MS = 12;
 const SAMPLE = 64;
 const LEAP = 8;
+/** Bytes a millisecond: a connection that brings less is held by what lies between, of which others get their own. */
+const SLOW_CONNECTION = 150_000;
+const LONG_SAMPLE = 4;
+const LONG_LEAP = 2;
 /** Intervals to stay after a step that gained nothing, before trying again: links and stores change. */
 const REST = 10;
 
@@ -54,6 +58,7 @@ export class Climb {
   #beforeCuts: { rate: number; width: number } | undefined;
   #settle = 0;
   #deaf = 0;
+  readonly #long = { answered: 0, best: 0 };
   readonly #short = { answered: 0, quickestMs: Infinity };
 
   constructor(options: ClimbOptions) {
@@ -81,6 +86,16 @@ export class Climb {
     this.#short.quickestMs = Math.min(quickestMs, ms);
     if (answered + 1 === SAMPLE && this.#short.quickestMs >= FAR_MS && this.#rest === 0)
       this.#set(this.#width * LEAP);
+  }
+
+  /** A long request brought so much in `ms`. Where the first ones all show a slow connection, the climb leaps as well. */
+  answeredLong(bytes: number, ms: number): void {
+    const { answered, best } = this.#long;
+    if (answered === LONG_SAMPLE) return;
+    this.#long.answered++;
+    this.#long.best = Math.max(best, bytes / ms);
+    if (answered + 1 === LONG_SAMPLE && this.#long.best < SLOW_CONNECTION && this.#rest === 0)
+      this.#set(this.#width * LONG_LEAP);
   }
 
   /** Judges the last step and takes the next; answers the width from now on. */

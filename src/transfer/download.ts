@@ -8,7 +8,7 @@ import { chooseDigests, mustMatch, parts } from '../verify/expected.ts';
 import { allOf, cutAtParts, partsMustMatch } from '../verify/parts.ts';
 import { RangeIgnored } from './lane.ts';
 import { PartFile } from './part-file.ts';
-import { cutRanges } from './ranges.ts';
+import { cutRanges, rangeSize } from './ranges.ts';
 import { inOnePass, type Downloaded } from './one-pass.ts';
 import { read, type Transfer } from './read.ts';
 
@@ -24,6 +24,9 @@ export interface PartJournal {
 
 /** Bytes; smaller files are one plain GET, whose answer may also bring the source's checksums. */
 const WHOLE_UP_TO = 16 * 1024 * 1024;
+
+/** Ranges for each long request, of which the first is awaited by a digest: enough to have some waiting. */
+const AHEAD = 1.5;
 
 export async function download(
   transfer: Transfer,
@@ -75,7 +78,12 @@ async function byRanges(
     const resumed = journal ? await trusted(file, journal, digester, inParts) : [];
     file.truncate(size);
     const ranges = cutRanges(size, width, resumed, inParts);
-    const stretches = new Stretches(ranges, () => !transfer.slots.saturated);
+    const { slots } = transfer;
+    const stretches = new Stretches(
+      ranges,
+      () => !slots.saturated,
+      digester.inOrder ? () => AHEAD * slots.longWidth * rangeSize(size, width) : undefined,
+    );
     const lane = async (): Promise<void> => {
       for (let next = await stretches.next(); next; next = await stretches.next()) {
         const { start } = next;

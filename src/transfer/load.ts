@@ -1,4 +1,5 @@
 /** Measures the load of a run, interval by interval. Sources: proc(5), and sched-stats.rst in Linux, Documentation/scheduler. */
+import type { EventLoopUtilization } from 'node:perf_hooks';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Machine } from '../machine.ts';
 import { writingMs } from '../write-clock.ts';
@@ -13,7 +14,7 @@ const TASKS = '/proc/self/task';
 /** Answers, each time it is called, what has been since the last time. */
 export function loadMeter(
   machine: Machine,
-  threads: Pick<Threads, 'writers'> | undefined,
+  threads: Pick<Threads, 'writers' | 'loops'> | undefined,
 ): () => Measured {
   const look = () => ({
     at: performance.now(),
@@ -22,6 +23,7 @@ export function loadMeter(
     here: writingMs(),
     there: threads?.writers ?? { busy: 0, ms: 0 },
     queued: queuedByTask(),
+    loops: threads?.loops ?? [performance.eventLoopUtilization()],
   });
   let last = look();
   return () => {
@@ -43,8 +45,21 @@ export function loadMeter(
       writers: Math.max(1, busy),
       writingMs: busy > 0 ? now.there.ms - before.there.ms : now.here - before.here,
       queuedMs: grown(before.queued, now.queued),
+      loopUse: leastUsed(before.loops, now.loops),
     };
   };
+}
+
+/** A loop that was not there before counts from its beginning. */
+function leastUsed(
+  before: readonly EventLoopUtilization[],
+  now: readonly EventLoopUtilization[],
+): number {
+  const uses = now.map(({ active, idle }, i) => {
+    const busy = active - (before[i]?.active ?? 0);
+    return busy / Math.max(1, busy + idle - (before[i]?.idle ?? 0));
+  });
+  return uses.length === 0 ? 0 : Math.min(...uses);
 }
 
 /** Nanoseconds that each thread has been ready to run without running; undefined where the kernel does not tell. */

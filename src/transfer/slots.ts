@@ -13,11 +13,14 @@ interface Queue {
 
 export class Slots {
   #width: number;
+  readonly #longOf: (width: number) => number;
   readonly #short: Queue = { busy: 0, waiting: [] };
   readonly #long: Queue = { busy: 0, waiting: [] };
 
-  constructor(width: number) {
+  /** `longOf` says how many of a width may be long requests: all, unless it says less. */
+  constructor(width: number, longOf: (width: number) => number = (all) => all) {
     this.#width = width;
+    this.#longOf = longOf;
   }
 
   /** Requests allowed at a time. A smaller width takes effect as running ones end. */
@@ -28,6 +31,11 @@ export class Slots {
   set width(width: number) {
     this.#width = width;
     this.#wake();
+  }
+
+  /** Of them, long ones. */
+  get longWidth(): number {
+    return this.#longOf(this.#width);
   }
 
   /** Whether any request is under way. */
@@ -46,7 +54,7 @@ export class Slots {
    */
   enter(short: boolean): Promise<void> | undefined {
     const queue = short ? this.#short : this.#long;
-    if (!this.#free || queue.waiting.length > 0)
+    if (!this.#mayBegin(queue) || queue.waiting.length > 0)
       return new Promise<void>((resolve) => queue.waiting.push(resolve));
     queue.busy++;
     return undefined;
@@ -57,23 +65,23 @@ export class Slots {
     this.#wake();
   }
 
-  get #free(): boolean {
-    return this.#short.busy + this.#long.busy < this.#width;
+  #mayBegin(queue: Queue): boolean {
+    if (this.#short.busy + this.#long.busy >= this.#width) return false;
+    return queue === this.#short || this.#long.busy < this.longWidth;
   }
 
   #wake(): void {
-    while (this.#free) {
-      const queue = this.#next();
-      if (queue.waiting.length === 0) return;
+    for (let queue = this.#next(); queue; queue = this.#next()) {
       queue.busy++;
       queue.waiting.shift()!();
     }
   }
 
-  /** Whose turn it is: short ones up to their share, and beyond it only when nothing long waits. */
-  #next(): Queue {
+  /** Whose turn it is: short ones up to their share, and beyond it only when nothing long could begin. */
+  #next(): Queue | undefined {
     const share = Math.max(1, Math.floor(this.#width * SHORT_SHARE));
-    const shortFirst = this.#short.busy < share || this.#long.waiting.length === 0;
-    return shortFirst && this.#short.waiting.length > 0 ? this.#short : this.#long;
+    const [first, second] =
+      this.#short.busy < share ? [this.#short, this.#long] : [this.#long, this.#short];
+    return [first, second].find((queue) => queue.waiting.length > 0 && this.#mayBegin(queue));
   }
 }

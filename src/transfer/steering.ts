@@ -12,8 +12,8 @@ const INTERVAL_MS = 500;
 export interface Steering {
   /** Body bytes arrived. */
   bytes(count: number): void;
-  /** A request was answered; a short one after so many milliseconds. */
-  request(shortMs?: number): void;
+  /** A request was answered, whose body took so many milliseconds. */
+  request(short: boolean, bytes: number, ms: number): void;
   /** The server asks for less. */
   pushBack(): void;
   /** A connection was cut that had brought bytes. */
@@ -31,8 +31,12 @@ export interface Steered {
 
 /** Starts at once; the timer does not keep the process alive. */
 export function steer({ slots, climb, machine, threads, report }: Steered): Steering {
-  /** Not before it has something to measure: a run that finds nothing to do is over by then. */
+  /** Not before there is something to measure: a run that finds nothing to do is over by then. */
   let measure: (() => Measured) | undefined;
+  const begin = (): (() => Measured) => {
+    wasBusy = true;
+    return loadMeter(machine, threads);
+  };
   const bottleneck = new Bottleneck();
   let bytes = 0;
   let requests = 0;
@@ -46,7 +50,6 @@ export function steer({ slots, climb, machine, threads, report }: Steered): Stee
   const look = (): Load | undefined => {
     const { busy } = slots;
     const load = measure && { ...measure(), bytes, transferring: busy && wasBusy };
-    if (busy) measure ??= loadMeter(machine, threads);
     wasBusy = busy;
     return load;
   };
@@ -63,12 +66,13 @@ export function steer({ slots, climb, machine, threads, report }: Steered): Stee
   timer.unref();
   return {
     bytes: (count) => {
+      measure ??= begin();
       bytes += count;
     },
-    request: (shortMs) => {
+    request: (short, body, ms) => {
       requests++;
-      if (shortMs === undefined) return;
-      climb.answered(shortMs);
+      if (short) climb.answered(ms);
+      else climb.answeredLong(body, ms);
       slots.width = climb.width;
     },
     pushBack: () => {

@@ -16,27 +16,32 @@ export class Stretches {
   readonly #queue: Stretch[];
   readonly #under = new Set<Stretch>();
   readonly #idle: () => boolean;
+  readonly #ahead: () => number;
   #wake: () => void = () => undefined;
   #changed: Promise<void> | undefined;
   #sharing = false;
   /** Paces of those that are done. */
   readonly #paces = { sum: 0, count: 0 };
 
-  /** `idle` says whether a request more could run at once. */
-  constructor(ranges: readonly ByteRange[], idle: () => boolean) {
+  /**
+   * `idle` says whether a request more could run at once; `ahead`, how many bytes behind the first that is still to come
+   * another may begin. Sockets are not read in turns: without a bound the first may be the last to be read.
+   */
+  constructor(ranges: readonly ByteRange[], idle: () => boolean, ahead = () => Infinity) {
     this.#queue = ranges.map(({ start, end }) => new Stretch(start, end));
     this.#idle = idle;
+    this.#ahead = ahead;
   }
 
   /** The next to read; undefined when there is nothing left to begin or to share. */
   async next(): Promise<Stretch | undefined> {
     for (;;) {
-      const stretch = this.#queue.shift() ?? (await this.#half());
+      const stretch = this.#first() ?? (await this.#half());
       if (stretch) {
         this.#under.add(stretch);
         return stretch;
       }
-      if (this.#under.size === 0) return undefined;
+      if (this.#under.size === 0 && this.#queue.length === 0) return undefined;
       await this.#look();
     }
   }
@@ -54,6 +59,14 @@ export class Stretches {
     this.#queue.length = 0;
     this.#under.clear();
     this.#wake();
+  }
+
+  /** The next in order, unless it is too far ahead. */
+  #first(): Stretch | undefined {
+    const [next] = this.#queue;
+    if (!next) return undefined;
+    for (const { start } of this.#under) if (next.start - start >= this.#ahead()) return undefined;
+    return this.#queue.shift();
   }
 
   /** Half of what is left of the stretch that will be done last. */

@@ -2,6 +2,7 @@
  * Threads that run errands, each with connections of its own: sockets, TLS, checksums and writes of large bodies then use
  * every core, and the main thread is free for what only it can do. Started as work comes, ended with the run.
  */
+import type { EventLoopUtilization } from 'node:perf_hooks';
 import type { Worker } from 'node:worker_threads';
 import { ModelFetchError } from '../errors.ts';
 import type { NetworkOptions } from '../net/create-connector.ts';
@@ -25,6 +26,8 @@ export interface Threads {
   worth(bytes: number): boolean;
   /** Threads that write to files at present, and how long writes of all have taken so far, as they have told. */
   readonly writers: { readonly busy: number; readonly ms: number };
+  /** How each thread's event loop has been used since it began. */
+  readonly loops: readonly EventLoopUtilization[];
   /** Never rejects, and settles only when the errand's place is not touched any more. */
   run(errand: Errand, watch: Watch): Running;
   close(): Promise<void>;
@@ -135,6 +138,9 @@ export function createThreads(
         busy: threads.filter(writesToFile).length,
         ms: threads.reduce((sum, { writingMs }) => sum + writingMs, 0),
       };
+    },
+    get loops() {
+      return threads.map(({ worker }) => worker.performance.eventLoopUtilization());
     },
     run: (errand, watch) => {
       const thread = pick(bytesOf(errand));

@@ -146,6 +146,12 @@ export class FileDigester {
     this.#parts = parts;
   }
 
+  /** Whether any digest waits for the bytes before. */
+  get inOrder(): boolean {
+    const ofParts = algorithmOf(this.#parts);
+    return this.#whole !== undefined || (ofParts !== undefined && !isCrc(ofParts));
+  }
+
   /** Hex digests of the parts, once there is a `result`. */
   get partsFound(): readonly string[] {
     return this.#partsFound;

@@ -18,6 +18,7 @@ const IDLE: Load = {
   writers: 2,
   writingMs: 60,
   queuedMs: 30,
+  loopUse: 0.3,
 };
 
 /** As measured over a disk that was held to 20 MiB/s, two threads writing, on a busy machine of two cores. */
@@ -95,6 +96,12 @@ suite('what binds an interval', () => {
     assert.equal(pressedBy({ ...IDLE, periods: 5, throttledPeriods: 1 }), undefined);
     assert.equal(pressedBy(blocked), 'disk');
     assert.equal(pressedBy(IDLE), undefined);
+  });
+
+  test('so are event loops that are never idle, which is not said of a run', () => {
+    assert.equal(pressedBy({ ...IDLE, loopUse: 0.95 }), 'cpu');
+    assert.equal(boundOf([{ ...IDLE, loopUse: 1 }]), undefined);
+    assert.equal(pressedBy({ ...IDLE, loopUse: 0.7 }), undefined);
   });
 });
 

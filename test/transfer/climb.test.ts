@@ -89,6 +89,19 @@ describe('the climb', () => {
     );
   });
 
+  test('leaps once when the first long requests all show slow connections', () => {
+    const after = (...rates: number[]): number => {
+      const climb = new Climb({ start: 16, least: 1, most: 128 });
+      for (const rate of rates) climb.answeredLong(8 * MB, (8 * MB) / rate);
+      return climb.width;
+    };
+    const [slow, quick] = [100_000, 400_000];
+    assert.equal(after(slow, slow, slow), 16);
+    assert.equal(after(slow, slow, slow, slow), 32);
+    assert.equal(after(...Array<number>(20).fill(slow)), 32);
+    assert.equal(after(slow, quick, slow, slow, slow, slow, slow), 16);
+  });
+
   test('takes cut connections for push-back, but not a single one among many', () => {
     const tick = (width: number, cuts: number): number => {
       const climb = new Climb({ start: width, least: 1, most: width });

@@ -66,4 +66,27 @@ describe('slots', () => {
     const shorts = contended.filter((kind) => kind === 'short').length;
     assert.ok(shorts >= 5 && shorts <= 8, `${String(shorts)} of 24 while both waited`);
   });
+
+  test('hold long requests to their part of the width, which short ones may fill', async () => {
+    const slots = new Slots(8, (width) => width / 4);
+    assert.equal(slots.longWidth, 2);
+    assert.equal(slots.enter(false), undefined);
+    assert.equal(slots.enter(false), undefined);
+    let third = false;
+    const waiting = slots.enter(false)!.then(() => {
+      third = true;
+    });
+    assert.ok(slots.saturated);
+    for (let i = 0; i < 6; i++) assert.equal(slots.enter(true), undefined);
+    const short = slots.enter(true)!;
+    slots.leave(true);
+    await short;
+    await turn();
+    assert.equal(third, false);
+    slots.leave(true);
+    slots.leave(false);
+    await waiting;
+    slots.width = 4;
+    assert.equal(slots.longWidth, 1);
+  });
 });
