@@ -131,7 +131,7 @@ export const FLAGS: readonly Flag[] = [
   choice('compat', ['none', 'kserve'], { ...WHAT, for: 'command', name: 'compat', commands: REACHING, help: "kserve: the trees and exit statuses of KServe's own initializer" }),
   flag('dryRun', yesNo, { ...WHAT, for: 'command', name: 'dry-run', short: 'n', commands: FETCH, help: 'say what would be done, and write nothing' }),
 
-  flag('concurrency', whole, { ...HOW, name: 'concurrency', value: 'n', default: 'as many as help, 16 to 64', commands: FETCH, help: 'requests at a time' }),
+  flag('concurrency', whole, { ...HOW, name: 'concurrency', value: 'n', default: 'as many as help, up to 128', commands: FETCH, help: 'requests at a time' }),
   flag('limitRate', bytes, { ...HOW, name: 'limit-rate', value: 'bytes', commands: FETCH, help: 'at most this many bytes a second: 100M, 1Gi' }),
   flag('timeoutMs', duration, { ...HOW, name: 'timeout', value: 'duration', commands: LISTING, help: 'give up after this long: 20s, 5m, 1h (exit 18)' }),
   flag('stallTimeoutMs', duration, { ...HOW, name: 'stall-timeout', value: 'duration', default: '30s', commands: LISTING, help: 'replace a connection that is silent so long' }),
