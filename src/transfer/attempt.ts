@@ -52,7 +52,7 @@ export async function attempt(
   const { threads } = transfer;
   const left = (end ?? 0) - progress.at;
   const short = size !== undefined && size < SHORT;
-  const waiting = transfer.slots.enter(short);
+  const waiting = transfer.slots.enter(short, source.entry);
   if (waiting) await waiting;
   const began = performance.now();
   const from = progress.at;

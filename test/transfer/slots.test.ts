@@ -89,4 +89,24 @@ describe('slots', () => {
     slots.width = 4;
     assert.equal(slots.longWidth, 1);
   });
+
+  test('give the first few files with long requests turns, and each file its own in order', async () => {
+    const slots = new Slots(1);
+    const files = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name }));
+    assert.equal(slots.enter(false, files[0]), undefined);
+    const begun: string[] = [];
+    const all = files.flatMap((file) =>
+      [1, 2].map(async (i) => {
+        await slots.enter(false, file);
+        begun.push(`${file.name}${i}`);
+        slots.leave(false);
+      }),
+    );
+    slots.leave(false);
+    await Promise.all(all);
+    assert.equal(begun.slice(0, 4).join(' '), 'a1 b1 c1 d1');
+    for (const { name } of files) assert.ok(begun.indexOf(`${name}1`) < begun.indexOf(`${name}2`));
+    assert.equal(begun.length, 10);
+    assert.ok(!slots.saturated && !slots.busy);
+  });
 });
