@@ -28,6 +28,9 @@ const WHOLE_UP_TO = 16 * 1024 * 1024;
 /** Ranges for each long request, of which the first is awaited by a digest: enough to have some waiting. */
 const AHEAD = 1.5;
 
+/** Connections for which ranges are cut, four for each: more have fewer. */
+const SPREAD = 16;
+
 export async function download(
   transfer: Transfer,
   source: Source,
@@ -77,12 +80,14 @@ async function byRanges(
   try {
     const resumed = journal ? await trusted(file, journal, digester, inParts) : [];
     file.truncate(size);
-    const ranges = cutRanges(size, width, resumed, inParts);
+    // Where a digest waits for the first, small ones; otherwise fewer, each of which costs a server something.
+    const spread = digester.inOrder ? width : Math.min(width, SPREAD);
+    const ranges = cutRanges(size, spread, resumed, inParts);
     const { slots } = transfer;
     const stretches = new Stretches(
       ranges,
       () => !slots.saturated,
-      digester.inOrder ? () => AHEAD * slots.longWidth * rangeSize(size, width) : undefined,
+      digester.inOrder ? () => AHEAD * slots.longWidth * rangeSize(size, spread) : undefined,
     );
     const lane = async (): Promise<void> => {
       for (let next = await stretches.next(); next; next = await stretches.next()) {
